@@ -1,0 +1,385 @@
+"""Nonlinear least squares: bounds, variable projection of contrast and offset, covariance, honest words.
+
+SciPy's trust region sees a compressed problem of p + 1 residuals with the same gradient, the same Gauss-Newton matrix and
+the same sum of squares as the millions of pixels behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import least_squares
+
+from homodyne_lib.layouts import mesh_layout
+from homodyne_lib.normal_equations import NormalEquations, normal_equations
+from homodyne_lib.pair_sums import Band, Experiment, gram, make_band
+from homodyne_lib.parameter_scales import from_search_scale, search_bounds, search_slopes, to_search_scale
+from homodyne_lib.per_angle import PerAngleScaling
+from homodyne_lib.physics import PARAMETERS, parameter_names
+from homodyne_lib.physics_factors import PhysicsFactors
+from homodyne_lib.starts import propose_starts
+
+__all__ = ["NlsqFit", "Problem", "fit_nlsq", "make_problem", "solve"]
+
+_AT_BOUND = 1e-4  # share of the bound width, on the search scale
+_SINGULAR = (
+    1e-12  # eigenvalue ratio of the scaled Gauss-Newton matrix below which a direction is undetermined
+)
+_TOLERANCE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Data and model of a fit, ready to be summed.
+
+    Attributes
+    ----------
+    band : Band
+    experiment : Experiment
+    weight : ndarray, shape (n_phi,)
+        1/σ² of each angle.
+    scaling : PerAngleScaling
+    names : list of str
+        Physical parameters, in order.
+    convention : str
+        Shear convention.
+    """
+
+    band: Band
+    experiment: Experiment
+    weight: np.ndarray
+    scaling: PerAngleScaling
+    names: list[str]
+    convention: str
+
+    @property
+    def n_points(self) -> int:
+        """Pairs of frames above the diagonal, over all angles."""
+        return int(np.asarray(self.band.y_moments)[:, 0].sum())
+
+    def normal_equations(self, params) -> NormalEquations:
+        """One pass over the data at physical parameters [units of the parameter table]."""
+        sums = gram(jnp.asarray(params, dtype=float), self.experiment, self.band, self.convention)
+        return normal_equations(np.asarray(sums), self.weight, np.asarray(self.band.centre), self.scaling)
+
+
+@dataclass(eq=False)
+class NlsqFit:
+    """Result of a fit; physical parameters first, then scaling coefficients.
+
+    Attributes
+    ----------
+    names : list of str
+    values, errors : ndarray
+        Errors are NaN where a parameter sits on a bound, is held fixed or is not determined.
+    covariance : ndarray
+        Of ``values``, residual scatter included; zero rows where there is no error.
+    chi2, reduced_chi2 : float
+    n_points, n_free, n_evaluations : int
+    at_bound : dict of str to bool
+    converged : bool
+    message : str
+    warnings : list of str
+    """
+
+    names: list[str]
+    values: np.ndarray
+    errors: np.ndarray
+    covariance: np.ndarray
+    chi2: float
+    reduced_chi2: float
+    n_points: int
+    n_free: int
+    n_evaluations: int
+    at_bound: dict[str, bool]
+    converged: bool
+    message: str
+    warnings: list[str] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def value(self, name: str) -> float:
+        """Fitted value of a parameter by name."""
+        return float(self.values[self.names.index(name)])
+
+
+def make_problem(
+    c2,
+    sigma,
+    phi,
+    q,
+    dt,
+    scaling: PerAngleScaling,
+    analysis_mode,
+    stator_rotor_gap=None,
+    convention="spec",
+    rows=None,
+) -> Problem:
+    """Collect data, geometry and model of a fit.
+
+    Parameters
+    ----------
+    c2 : array_like, shape (n_phi, n_rows, n_t)
+        Correlations; all rows, or those named by ``rows``.
+    sigma : array_like, shape (n_phi,)
+        Noise of one entry.
+    phi : array_like, shape (n_phi,)
+        [deg]
+    q, dt : float
+        [1/Å], [s]
+    scaling : PerAngleScaling
+    analysis_mode : str
+    stator_rotor_gap : float, optional
+        L [Å]; laminar flow needs it.
+    convention : {"spec", "published"}
+    rows : array_like of int, optional
+        Frame of each row where ``c2`` is a band.
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    ValueError
+        For a wrong σ, a missing gap, or fewer points than free parameters.
+    """
+    names, sigma = parameter_names(analysis_mode), np.asarray(sigma, dtype=float)
+    if sigma.shape != np.shape(phi) or not np.all(np.isfinite(sigma) & (sigma > 0)):
+        raise ValueError(
+            f"sigma {sigma.tolist()} must be positive, one number for each of {np.size(phi)} angles."
+        )
+    laminar = "gamma_dot_t0" in names
+    if laminar and stator_rotor_gap is None:
+        raise ValueError(
+            "laminar_flow needs stator_rotor_gap [Å], the distance between stator and rotor; none was given."
+        )
+    band = make_band(c2, rows)
+    layout = mesh_layout(band.c2.shape[2], phi, dt)
+    # Without flow the gap does not enter; 1 Å only satisfies the positivity check.
+    wq_dt, sinc_prefactor = PhysicsFactors.from_config(
+        q, stator_rotor_gap if laminar else 1.0, dt, validate=False
+    ).to_tuple()
+    experiment = Experiment(layout.time, layout.phi.reshape(-1), wq_dt, sinc_prefactor if laminar else 0.0)
+    problem = Problem(band, experiment, sigma**-2.0, scaling, names, convention)
+    n_free = len(names) + scaling.n_parameters
+    if problem.n_points <= n_free:
+        raise ValueError(
+            f"{problem.n_points} points above the diagonal cannot fix {n_free} parameters; use more frames."
+        )
+    return problem
+
+
+class _Compressed:
+    """The problem on the search scale of its free parameters, as SciPy sees it."""
+
+    def __init__(self, problem: Problem, fixed: dict[str, float]):
+        self.problem = problem
+        self.fixed = fixed
+        self.free = [name for name in problem.names if name not in fixed]
+        self.index = [problem.names.index(name) for name in self.free]
+        self.n_evaluations = 0
+        self._memo: tuple[bytes, NormalEquations] | None = None
+
+    def params(self, v) -> np.ndarray:
+        free = dict(zip(self.free, from_search_scale(self.free, np.asarray(v)), strict=True))
+        return np.array([(self.fixed | free)[name] for name in self.problem.names])
+
+    def equations(self, v) -> NormalEquations:
+        key = np.asarray(v).tobytes()
+        if self._memo is None or self._memo[0] != key:
+            self._memo = key, self.problem.normal_equations(self.params(v))
+            self.n_evaluations += 1
+        return self._memo[1]
+
+    def _factor(self, v):
+        """R and R⁻ᵀg with RᵀR the Gauss-Newton matrix of the free parameters, scaling projected out."""
+        eq, p = self.equations(v), len(self.problem.names)
+        slopes = search_slopes(self.free, self.params(v)[self.index])
+        to_scaling = eq.hessian[self.index][:, p:]
+        hessian = eq.hessian[np.ix_(self.index, self.index)]
+        if to_scaling.shape[1]:
+            size = np.sqrt(np.maximum(np.diag(eq.hessian)[p:], np.finfo(float).tiny))
+            inner = np.linalg.pinv(eq.hessian[p:, p:] / np.outer(size, size), rcond=1e-13, hermitian=True)
+            hessian = hessian - (to_scaling / size) @ inner @ (to_scaling / size).T
+        hessian = hessian * np.outer(slopes, slopes)
+        scale = np.sqrt(np.maximum(np.diag(hessian), np.finfo(float).tiny))
+        eigenvalue, vector = np.linalg.eigh(hessian / np.outer(scale, scale))
+        root = np.sqrt(np.maximum(eigenvalue, _SINGULAR * eigenvalue.max()))
+        reduced = (vector.T @ (eq.gradient[self.index] * slopes / scale)) / root
+        return root[:, None] * vector.T * scale, -reduced, eq.chi2
+
+    def residuals(self, v) -> np.ndarray:
+        _, head, chi2 = self._factor(v)
+        return np.append(head, np.sqrt(max(chi2 - head @ head, 0.0)))
+
+    def jacobian(self, v) -> np.ndarray:
+        matrix = self._factor(v)[0]
+        return np.vstack([matrix, np.zeros(matrix.shape[1])])
+
+
+def solve(problem: Problem, start, bounds=None, fixed=None, max_evaluations=200):
+    """Descend from one start.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : array_like, shape (p,)
+        Physical parameters [units of the parameter table]; pulled inside the bounds.
+    bounds : mapping of str to (float, float), optional
+    fixed : mapping of str to float, optional
+        Parameters held at a value.
+    max_evaluations : int
+
+    Returns
+    -------
+    params : ndarray, shape (p,)
+    outcome : scipy.optimize.OptimizeResult
+    """
+    compressed = _Compressed(problem, dict(fixed or {}))
+    lower, upper = search_bounds(compressed.free, bounds)
+    v = to_search_scale(compressed.free, np.asarray(start, dtype=float)[compressed.index])
+    margin = 1e-3 * (upper - lower)
+    outcome = least_squares(
+        compressed.residuals,
+        np.clip(v, lower + margin, upper - margin),
+        jac=compressed.jacobian,
+        bounds=(lower, upper),
+        x_scale="jac",
+        ftol=_TOLERANCE,
+        xtol=_TOLERANCE,
+        gtol=_TOLERANCE,
+        max_nfev=max_evaluations,
+    )
+    outcome.n_evaluations = compressed.n_evaluations
+    near = np.minimum(outcome.x - lower, upper - outcome.x) < _AT_BOUND * (upper - lower)
+    outcome.at_bound = dict(zip(compressed.free, near.tolist(), strict=True))
+    return compressed.params(outcome.x), outcome
+
+
+def _covariance(equations: NormalEquations, free) -> tuple[np.ndarray, list[int]]:
+    """Inverse Gauss-Newton matrix of the free entries (zero elsewhere), and the entries it does not determine."""
+    hessian = equations.hessian[np.ix_(free, free)]
+    scale = np.sqrt(np.maximum(np.diag(hessian), np.finfo(float).tiny))
+    eigenvalue, vector = np.linalg.eigh(hessian / np.outer(scale, scale))
+    good = eigenvalue > _SINGULAR * eigenvalue.max()
+    inverse = (vector[:, good] / eigenvalue[good]) @ vector[:, good].T / np.outer(scale, scale)
+    undetermined = [
+        int(free[k]) for k in np.flatnonzero(np.abs(vector[:, ~good]).max(axis=1, initial=0.0) > 1e-3)
+    ]
+    covariance = np.zeros_like(equations.hessian)
+    covariance[np.ix_(free, free)] = inverse
+    return covariance, undetermined
+
+
+def fit_nlsq(
+    problem: Problem, *, start=None, bounds=None, fixed=None, n_starts=64, seed=0, max_evaluations=200
+) -> NlsqFit:
+    """Fit physical parameters and scaling.
+
+    Without ``start`` the parameter space is searched: starts spread over what the record can show are screened by their
+    cost, the best are polished, and the best of all is kept.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : mapping of str to float, optional
+        Starting values; parameters that are missing start at the table's default.
+    bounds : mapping of str to (float, float), optional
+    fixed : mapping of str to float, optional
+    n_starts : int
+        Size of the search.
+    seed : int
+    max_evaluations : int
+        Passes over the data allowed to each descent.
+
+    Returns
+    -------
+    NlsqFit
+
+    Raises
+    ------
+    ValueError
+        If a bound, a start or a fixed value is outside the table's bounds, or a name is unknown.
+    """
+    names, fixed = problem.names, dict(fixed or {})
+    _check_values("fixed", fixed, names, bounds)
+    if start is not None:
+        _check_values("start", start, names, bounds)
+        starts = [np.array([start.get(name, PARAMETERS[name].default) for name in names])]
+    else:
+        starts = propose_starts(problem, n_starts, seed, bounds, fixed)
+    trials = [solve(problem, s, bounds, fixed, max_evaluations) for s in starts]
+    if start is None and "phi0" in names and "phi0" not in fixed:
+        # With few angles a flow and its mirror image fit almost alike, and a descent does not cross between them.
+        mirrored = min(trials, key=_cost)[0].copy()
+        mirrored[names.index("phi0")] *= -1
+        trials.append(solve(problem, mirrored, bounds, fixed, max_evaluations))
+    params, outcome = min(trials, key=_cost)
+    return _summarise(
+        problem, params, outcome, fixed, sum(t[1].n_evaluations for t in trials), max_evaluations
+    )
+
+
+def _cost(trial) -> float:
+    return trial[1].cost
+
+
+def _check_values(what, values, names, bounds) -> None:
+    for name, value in values.items():
+        if name not in names:
+            raise ValueError(
+                f"{what} names {name!r}, which is no parameter of this model; it has {', '.join(names)}."
+            )
+        low, high = (bounds or {}).get(name, (PARAMETERS[name].lower, PARAMETERS[name].upper))
+        if not low <= value <= high:
+            raise ValueError(
+                f"{what} {name} = {value:g} {PARAMETERS[name].unit} is outside [{low:g}, {high:g}]."
+            )
+
+
+def _summarise(problem, params, outcome, fixed, n_evaluations, max_evaluations) -> NlsqFit:
+    equations, p = problem.normal_equations(params), len(problem.names)
+    names = problem.names + problem.scaling.names
+    n_free = len(names) - len(fixed)
+    reduced = equations.chi2 / (problem.n_points - n_free)
+    at_bound = {name: outcome.at_bound.get(name, False) for name in problem.names}
+    free = [k for k, name in enumerate(names) if name not in fixed and not at_bound.get(name, False)]
+    covariance, undetermined = _covariance(equations, free)
+    covariance = covariance * reduced
+    errors = np.sqrt(np.diag(covariance))
+    errors[[k for k in range(len(names)) if k not in free or k in undetermined]] = np.nan
+    warnings = [
+        f"{name} = {params[k]:.4g} {PARAMETERS[name].unit} sits on a bound of its interval; its error is not defined."
+        for k, name in enumerate(problem.names)
+        if at_bound[name]
+    ]
+    if undetermined:
+        warnings.append(f"The data do not determine {', '.join(names[k] for k in undetermined)} separately.")
+    contrast, _ = problem.scaling.expand(equations.coefficients)
+    if np.any(np.asarray(contrast) <= 0):
+        warnings.append(
+            "The contrast of an angle is not positive: the data show no decay there that the model describes."
+        )
+    message = (
+        f"The fit converged after {outcome.n_evaluations} passes over the data."
+        if outcome.success
+        else f"The fit stopped after {max_evaluations} evaluations without converging; raise nlsq.max_evaluations."
+    )
+    return NlsqFit(
+        names=names,
+        values=np.concatenate([params, equations.coefficients]),
+        errors=errors,
+        covariance=covariance,
+        chi2=equations.chi2,
+        reduced_chi2=reduced,
+        n_points=problem.n_points,
+        n_free=n_free,
+        n_evaluations=n_evaluations,
+        at_bound=at_bound,
+        converged=bool(outcome.success),
+        message=message,
+        warnings=warnings,
+    )
