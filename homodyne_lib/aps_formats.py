@@ -97,17 +97,13 @@ def _stated_frame_time(file: File, layout: Mapping[str, str]) -> float | None:
 def _catalogue_legacy(file: File) -> Catalogue:
     q, phi = read_numbers(file, APS_LEGACY["q"]), read_numbers(file, APS_LEGACY["phi"])
     if q.size != phi.size:
-        raise InputError(
-            f"{APS_LEGACY['q']} lists {q.size} bins, {APS_LEGACY['phi']} lists {phi.size}; repair them."
-        )
+        raise InputError(f"{APS_LEGACY['q']} lists {q.size} bins, {APS_LEGACY['phi']} lists {phi.size}; repair them.")
     places, bins = [], []
     for name in list_names(file, APS_LEGACY["matrices"]):
         number = re.fullmatch(r"g2_(\d+)", name)
         path = f"{APS_LEGACY['matrices']}/{name}"
         if number is None or not 1 <= int(number[1]) <= q.size:
-            raise InputError(
-                f"{path} is not named after one of the {q.size} bins listed, as g2_00001 is; rename it."
-            )
+            raise InputError(f"{path} is not named after one of the {q.size} bins listed, as g2_00001 is; rename it.")
         places.append((path, ()))
         bins.append(int(number[1]) - 1)
     return Catalogue(tuple(places), q[bins], phi[bins], _stated_frame_time(file, APS_LEGACY))
@@ -181,9 +177,7 @@ def open_catalogue(file: File, format: str) -> Catalogue:
         raise InputError(f"no two-time data of the format {format} (looked for {keys}); the file {found}.")
     catalogue = _LAYOUTS[asked][0](file)
     if not catalogue.places:
-        raise InputError(
-            f"the file has the layout {asked} but no two-time matrix; process it in two-time mode."
-        )
+        raise InputError(f"the file has the layout {asked} but no two-time matrix; process it in two-time mode.")
     return catalogue
 
 
@@ -217,9 +211,7 @@ def write_aps_u(
         write_dataset(file, APS_U["q"], np.array([correlations.q]), "Å⁻¹")
         write_dataset(file, APS_U["phi"], correlations.phi, "deg")
         write_dataset(file, APS_U["bins"], np.arange(1, n_phi + 1))
-        _write_rest(
-            file, APS_U, "c2", (), correlations, attributes, {"compression": "lzf", "chunks": (n_t, n_t)}
-        )
+        _write_rest(file, APS_U, "c2", (), correlations, attributes, {"compression": "lzf", "chunks": (n_t, n_t)})
 
 
 def _write_rest(
@@ -232,9 +224,7 @@ def _write_rest(
     options: Mapping[str, object],
 ) -> None:
     """Half matrices, frame time and truth, which the two layouts write alike."""
-    for k, (c2, raw_diagonal) in enumerate(
-        zip(correlations.c2, correlations.raw_diagonal, strict=True), start=1
-    ):
+    for k, (c2, raw_diagonal) in enumerate(zip(correlations.c2, correlations.raw_diagonal, strict=True), start=1):
         half = np.triu(c2)
         np.fill_diagonal(half, raw_diagonal)
         write_dataset(file, f"{layout['matrices']}/{prefix}_{k:05d}", half, **options)

@@ -47,9 +47,7 @@ def select_physics_backend() -> str:
     if wanted not in ("jax", "numpy"):
         raise ValueError(f"HOMODYNE_BACKEND is {wanted!r}; set it to jax or numpy, or unset it.")
     if wanted == "jax" and not HAS_JAX:
-        raise ValueError(
-            "HOMODYNE_BACKEND asks for jax, which is not installed here; install jax or set it to numpy."
-        )
+        raise ValueError("HOMODYNE_BACKEND asks for jax, which is not installed here; install jax or set it to numpy.")
     return wanted
 
 
@@ -98,8 +96,7 @@ def as_arrays(*values: Any) -> tuple:
     is_complex = any(np.iscomplexobj(v) for v in values if isinstance(v, (np.ndarray, complex)))
     if is_complex or select_physics_backend() == "numpy":
         return tuple(
-            None if v is None else np.asarray(v, dtype=complex if np.iscomplexobj(v) else float)
-            for v in values
+            None if v is None else np.asarray(v, dtype=complex if np.iscomplexobj(v) else float) for v in values
         )
     require_float64()
     return tuple(None if v is None else jnp.asarray(v, dtype=float) for v in values)

@@ -16,10 +16,7 @@ from numpyro.infer import MCMC, NUTS
 
 from homodyne_lib.posterior import ShardPosterior
 
-__all__ = ["ShardDraws", "combine_shards", "natural_draws", "sample_shard", "shard_count", "shard_rows"]
-
-PIXELS_PER_SHARD = 10_000_000
-"""Up to this many pairs one exact posterior is cheaper than several and their combination."""
+__all__ = ["ShardDraws", "combine_shards", "sample_shard"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,38 +33,6 @@ class ShardDraws:
 
     x: np.ndarray
     stats: dict[str, np.ndarray]
-
-
-def shard_count(n_phi: int, n_frames: int, wanted: int | str = "auto") -> int:
-    """Number of shards for a data set.
-
-    Parameters
-    ----------
-    n_phi, n_frames : int
-    wanted : int or "auto"
-        "auto": one shard for each ten million pairs above the diagonal.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ValueError
-        If more shards are wanted than the rows allow (each needs at least two).
-    """
-    if wanted == "auto":
-        return max(1, -(-n_phi * n_frames * (n_frames - 1) // 2 // PIXELS_PER_SHARD))
-    if not 1 <= wanted <= n_frames // 2:
-        raise ValueError(
-            f"cmc.shards = {wanted} does not fit {n_frames} frames; choose 1 to {n_frames // 2}, or auto."
-        )
-    return int(wanted)
-
-
-def shard_rows(n_frames: int, shard: int, n_shards: int) -> np.ndarray:
-    """Rows of shard ``shard`` (from 0): every n_shards-th frame that has a later partner."""
-    return np.arange(shard, n_frames - 1, n_shards)
 
 
 def sample_shard(
@@ -105,9 +70,7 @@ def sample_shard(
     def potential(z):
         return -posterior.log_density(centre + factor @ z)
 
-    kernel = NUTS(
-        potential_fn=potential, dense_mass=True, target_accept_prob=target_acceptance, max_tree_depth=8
-    )
+    kernel = NUTS(potential_fn=potential, dense_mass=True, target_accept_prob=target_acceptance, max_tree_depth=8)
     sampler = MCMC(kernel, num_warmup=n_warmup, num_samples=n_draws, num_chains=1, progress_bar=False)
     scaling = jax.jit(jax.vmap(posterior.draw_scaling))
     chains, stats = [], []
@@ -125,9 +88,7 @@ def sample_shard(
             f"draw, {int(taken['diverging'].sum())} divergences"
         )
     labels = ("diverging", "energy", "n_steps", "acceptance_rate")
-    return ShardDraws(
-        np.stack(chains), dict(zip(labels, np.moveaxis(np.array(stats, dtype=float), 1, 0), strict=True))
-    )
+    return ShardDraws(np.stack(chains), dict(zip(labels, np.moveaxis(np.array(stats, dtype=float), 1, 0), strict=True)))
 
 
 def combine_shards(shards: Sequence[np.ndarray]) -> np.ndarray:
@@ -157,29 +118,7 @@ def combine_shards(shards: Sequence[np.ndarray]) -> np.ndarray:
     if len(shards) == 1:
         return np.asarray(shards[0])
     if n_chains * n_draws <= 2 * d:
-        raise ValueError(
-            f"{n_chains * n_draws} draws cannot give the covariance of {d} numbers; raise cmc.draws."
-        )
+        raise ValueError(f"{n_chains * n_draws} draws cannot give the covariance of {d} numbers; raise cmc.draws.")
     weights = [np.linalg.inv(np.cov(np.reshape(x, (-1, d)), rowvar=False)) for x in shards]
     weighted = sum(np.asarray(x) @ w for x, w in zip(shards, weights, strict=True))
     return weighted @ np.linalg.inv(sum(weights))
-
-
-def natural_draws(posterior: ShardPosterior, x) -> dict[str, np.ndarray]:
-    """Draws by name in the units of the parameter table.
-
-    Parameters
-    ----------
-    posterior : ShardPosterior
-    x : array_like, shape (n_chains, n_draws, d)
-
-    Returns
-    -------
-    dict of str to ndarray, shape (n_chains, n_draws)
-        Free physical parameters, ``noise_scale``, scaling coefficients.
-    """
-    n_free = len(posterior.free)
-    params = np.asarray(posterior.params(jnp.asarray(x[..., : n_free + 1])))
-    free = [params[..., posterior.problem.names.index(name)] for name in posterior.free]
-    rest = np.moveaxis(np.asarray(x)[..., n_free + 1 :], -1, 0)
-    return dict(zip(posterior.names, [*free, np.exp(np.asarray(x)[..., n_free]), *rest], strict=True))

@@ -235,9 +235,7 @@ def read_rows(path: str | os.PathLike, rows: slice) -> RowBand:
         n_t = len(header["frames"])
         start, stop, step = rows.indices(n_t)
         if step < 1 or start >= stop:
-            raise InputError(
-                f"{rows} selects none of the {n_t} rows in ascending order; give a slice within them."
-            )
+            raise InputError(f"{rows} selects none of the {n_t} rows in ascending order; give a slice within them.")
         fields = ("phi", "q", "dt", "frames", "stator_rotor_gap", "sigma")
         return RowBand(
             rows=np.arange(start, stop, step, dtype=np.int64),

@@ -28,9 +28,7 @@ _ESTIMATORS = ("median", "mean", "trimmed_mean")
 
 def _options(method, config) -> dict:
     if method not in DIAGONAL_METHODS:
-        raise ValueError(
-            f"diagonal correction {method!r} does not exist; choose one of {', '.join(DIAGONAL_METHODS)}."
-        )
+        raise ValueError(f"diagonal correction {method!r} does not exist; choose one of {', '.join(DIAGONAL_METHODS)}.")
     known = DIAGONAL_METHODS[method]
     if unknown := sorted(set(config) - set(known)):
         raise ValueError(
@@ -39,9 +37,7 @@ def _options(method, config) -> dict:
         )
     options = known | config
     if method == "interpolation" and options["interpolation_method"] != "linear":
-        raise ValueError(
-            f"interpolation_method {options['interpolation_method']!r} does not exist; choose linear."
-        )
+        raise ValueError(f"interpolation_method {options['interpolation_method']!r} does not exist; choose linear.")
     if method == "statistical":
         window, estimator, trim = options["window_size"], options["estimator"], options["trim_fraction"]
         if not isinstance(window, (int, np.integer)) or window < 1:
@@ -49,9 +45,7 @@ def _options(method, config) -> dict:
         if estimator not in _ESTIMATORS:
             raise ValueError(f"estimator {estimator!r} does not exist; choose one of {_ESTIMATORS}.")
         if not 0.0 <= trim < 0.5:
-            raise ValueError(
-                f"trim_fraction is cut from either end, so it must lie in [0, 0.5); found {trim}."
-            )
+            raise ValueError(f"trim_fraction is cut from either end, so it must lie in [0, 0.5); found {trim}.")
     return options
 
 
@@ -125,9 +119,7 @@ def _correct(c2, ndim, method, backend, config):
     xp = array_namespace(c2) if backend == "auto" else np
     if backend == "jax":
         if not HAS_JAX:
-            raise ValueError(
-                "backend 'jax' was asked for and JAX is not installed; install it or choose numpy."
-            )
+            raise ValueError("backend 'jax' was asked for and JAX is not installed; install it or choose numpy.")
         require_float64()
         xp = jnp
     c2 = xp.asarray(c2)

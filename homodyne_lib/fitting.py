@@ -12,7 +12,7 @@ from homodyne_lib.least_squares import solve_least_squares_jax
 from homodyne_lib.parameter_space import ParameterSpace
 from homodyne_lib.physics import PARAMETERS, parameter_names
 from homodyne_lib.physics_factors import PhysicsFactors
-from homodyne_lib.theory import _check_data
+from homodyne_lib.validation import check_data
 
 __all__ = ["FitResult", "UnifiedHomodyneEngine"]
 
@@ -80,9 +80,7 @@ class FitResult:
         if np.shape(self.params) not in ((3,), (7,)):
             raise ValueError(f"a fit has 3 or 7 physical parameters; found shape {np.shape(self.params)}.")
         if self.param_errors is not None and np.shape(self.param_errors) != np.shape(self.params):
-            raise ValueError(
-                f"{len(self.params)} parameters need as many errors; found {np.shape(self.param_errors)}."
-            )
+            raise ValueError(f"{len(self.params)} parameters need as many errors; found {np.shape(self.param_errors)}.")
 
     def summary(self) -> str:
         """Describe the fit in lines of text: parameters with errors and units, goodness, how it ended."""
@@ -123,9 +121,7 @@ class UnifiedHomodyneEngine:
         For an unknown mode.
     """
 
-    def __init__(
-        self, analysis_mode: str = "laminar_flow", parameter_space: ParameterSpace | None = None
-    ) -> None:
+    def __init__(self, analysis_mode: str = "laminar_flow", parameter_space: ParameterSpace | None = None) -> None:
         self.analysis_mode = analysis_mode
         self.parameter_space = parameter_space or ParameterSpace()
         self.param_bounds = self.parameter_space.get_param_bounds(analysis_mode)
@@ -193,10 +189,8 @@ class UnifiedHomodyneEngine:
             not the mode's. Bounds are not checked: the likelihood exists beyond them.
         """
         if np.shape(params) != (len(self.param_bounds),):
-            raise ValueError(
-                f"{self.analysis_mode} has {len(self.param_bounds)} parameters; found {np.shape(params)}."
-            )
-        data, sigma = _check_data(data, sigma)
+            raise ValueError(f"{self.analysis_mode} has {len(self.param_bounds)} parameters; found {np.shape(params)}.")
+        data, sigma = check_data(data, sigma)
         chi2 = compute_chi_squared(params, data, sigma, t1, t2, phi, q, L, contrast, offset, dt)
         counted = np.broadcast_to(sigma, data.shape)
         counted = counted[np.isfinite(counted)]
@@ -238,11 +232,9 @@ class UnifiedHomodyneEngine:
         times = np.shape(t1) if np.ndim(t1) == 2 else (np.size(t1), np.size(t2))
         wanted = (np.size(phi), *times)
         if np.shape(data) != wanted or 0 in wanted:
-            raise ValueError(
-                f"data have shape {np.shape(data)}; phi, t1 and t2 make it {wanted}, as (n_phi, n1, n2)."
-            )
+            raise ValueError(f"data have shape {np.shape(data)}; phi, t1 and t2 make it {wanted}, as (n_phi, n1, n2).")
         for name, values in (("t1", t1), ("t2", t2), ("phi", phi)):
             if not np.all(np.isfinite(values)):
                 raise ValueError(f"{name} holds values that are not finite; correct them.")
-        _check_data(data, 1.0 if sigma is None else sigma)
+        check_data(data, 1.0 if sigma is None else sigma)
         PhysicsFactors.from_config(q, L, 1.0)  # dt is checked where it is given, with the model

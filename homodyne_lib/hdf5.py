@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 from h5py import Dataset, File, Group, is_hdf5
+
+from homodyne_lib.files import replacing
 
 __all__ = [
     "GZIP",
@@ -61,9 +61,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[File]:
         with open(path, "rb"):
             pass
     except OSError as error:
-        raise InputError(
-            f"{path}: the file cannot be read ({error.strerror}); check its path and rights."
-        ) from None
+        raise InputError(f"{path}: the file cannot be read ({error.strerror}); check its path and rights.") from None
     if not is_hdf5(path):
         raise InputError(f"{path}: this is not an HDF5 file; give the HDF5 file of the two-time analysis.")
     try:
@@ -91,14 +89,8 @@ def create_hdf5(path: str | os.PathLike) -> Iterator[File]:
     h5py.File
         The open, empty file.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with File(temporary, "x") as file:
-            yield file
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, File(temporary, "x") as file:
+        yield file
 
 
 def write_dataset(file: File, path: str, data: object, unit: str | None = None, **options: object) -> None:
@@ -118,9 +110,7 @@ def get_dataset(file: File, path: str) -> Dataset:
     """
     dataset = file[path]
     if not isinstance(dataset, Dataset) or dataset.dtype.kind not in "iuf" or dataset.size == 0:
-        raise InputError(
-            f"{path} is not a data set with real numbers; the layout of the file is not as expected."
-        )
+        raise InputError(f"{path} is not a data set with real numbers; the layout of the file is not as expected.")
     return dataset
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from homodyne_lib.backend import as_arrays
+from homodyne_lib.files import replacing
 from homodyne_lib.jax_backend import compute_g2_scaled_with_factors
 from homodyne_lib.layouts import get_cached_meshgrid
 from homodyne_lib.models import CombinedModel
@@ -157,15 +156,14 @@ class HomodyneModel:
             "dt": np.array(self.dt),
         }
         output_path = folder / "simulated_c2.npz"
-        _replace(output_path, lambda stream: np.savez(stream, **arrays))
+        with replacing(output_path) as temporary:
+            np.savez(temporary, **arrays)
         if generate_plots:
             limits = float(c2.min()), float(c2.max())
             for k, angle in enumerate(phi):
                 figure = _heat_map(c2[k], self.dt, f"φ = {angle:g}°", limits)
-                _replace(
-                    folder / f"simulated_c2_{k:03d}.png",
-                    lambda stream, f=figure: f.savefig(stream, format="png"),
-                )
+                with replacing(folder / f"simulated_c2_{k:03d}.png") as temporary:
+                    figure.savefig(temporary)
         return c2, output_path
 
 
@@ -252,17 +250,6 @@ def _frames(config: Mapping[str, Any]) -> tuple[int, int]:
     return start, end
 
 
-def _replace(path: Path, write: Callable) -> None:
-    """Write under a name of its own in the same folder, then rename: no reader sees half a file."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(temporary, "xb") as stream:
-            write(stream)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _heat_map(c2: np.ndarray, dt: float, title: str, limits: tuple[float, float]):
     # Matplotlib is needed here alone, and without pyplot, which keeps state and picks a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -272,9 +259,7 @@ def _heat_map(c2: np.ndarray, dt: float, title: str, limits: tuple[float, float]
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     edges = (-0.5 * dt, (len(c2) - 0.5) * dt)
-    image = axes.imshow(
-        c2, origin="lower", extent=(*edges, *edges), vmin=limits[0], vmax=limits[1], cmap="viridis"
-    )
+    image = axes.imshow(c2, origin="lower", extent=(*edges, *edges), vmin=limits[0], vmax=limits[1], cmap="viridis")
     axes.set(xlabel="$t_2$ [s]", ylabel="$t_1$ [s]", title=title)
     figure.colorbar(image, ax=axes, label="$c_2$")
     return figure

@@ -1,24 +1,19 @@
 """Public functions of the model under the spec's names: g1, g2, χ², their derivatives, and batches of parameters.
 
-They differ from :mod:`homodyne_lib.kernels` only in what they take: times in seconds, q, L and dt instead of a layout and
-factors. With JAX the derivatives are automatic; without it they are numerical, of the same lines on NumPy arrays.
+They differ from :mod:`homodyne_lib.kernels` only in what they take: times in seconds, q, L and dt instead of a layout
+and factors. With JAX the derivatives are automatic; without it they are numerical, of the same lines.
 """
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from homodyne_lib import kernels
-from homodyne_lib.backend import HAS_JAX, array_namespace, as_arrays, is_traced, select_physics_backend
+from homodyne_lib.backend import as_arrays, is_traced
+from homodyne_lib.dispatch import compiled, derivative, over_batch, parameter_vector
 from homodyne_lib.layouts import PairLayout, layout_from_times, point_layout
-from homodyne_lib.numpy_gradients import numpy_gradient, numpy_hessian
 from homodyne_lib.physics_factors import PhysicsFactors
-from homodyne_lib.validation import require_positive
-
-if HAS_JAX:
-    import jax
+from homodyne_lib.validation import check_data
 
 __all__ = [
     "batch_chi_squared",
@@ -37,48 +32,15 @@ __all__ = [
     "vectorized_g2_computation",
 ]
 
-
-def _compiled(kernel, *static):
-    """Compile a kernel for JAX arrays, once for each shape; NumPy arrays run the same lines as they are."""
-    if not HAS_JAX:
-        return kernel
-    compiled = jax.jit(kernel, static_argnames=static)
-
-    def dispatch(first, *args, **kwargs):
-        return (compiled if isinstance(first, jax.Array) else kernel)(first, *args, **kwargs)
-
-    return dispatch
-
-
-_g1_diffusion = _compiled(kernels.g1_diffusion)
-_g1_shear = _compiled(kernels.g1_shear, "convention")
-_g1_total = _compiled(kernels.g1_total, "convention")
-_g2_from_g1 = _compiled(kernels.g2_from_g1)
-
-
-@_compiled
-def _sum_of_squares(model, data, sigma):
-    xp = array_namespace(model)
-    return xp.sum(((xp.asarray(data) - model) / xp.asarray(sigma)) ** 2)
+_g1_diffusion = compiled(kernels.g1_diffusion)
+_g1_shear = compiled(kernels.g1_shear, "convention")
+_g1_total = compiled(kernels.g1_total, "convention")
+_g2_from_g1 = compiled(kernels.g2_from_g1)
+_sum_of_squares = compiled(lambda model, data, sigma: (((data - model) / sigma) ** 2).sum())
 
 
 def _factors(q, L, dt) -> tuple[float, float]:
-    for name, value, unit in (("q", q, "1/Å"), ("L", L, "Å"), ("dt", dt, "s")):
-        require_positive(name, value, unit)
     return PhysicsFactors.from_config(q, L, dt, validate=False).to_tuple()
-
-
-def _parameters(params):
-    (params,) = as_arrays(params)
-    if params.ndim != 1 or params.shape[0] not in (3, 7):
-        raise ValueError(
-            f"params must be a vector of 3 (static) or 7 (laminar_flow) numbers; found shape {tuple(params.shape)}."
-        )
-    if not is_traced(params) and not np.all(np.isfinite(params)):
-        raise ValueError(
-            f"params = {np.asarray(params).tolist()} hold a value that is not finite; correct it."
-        )
-    return params
 
 
 def compute_g1_diffusion(params, t1, t2, q, dt):
@@ -108,7 +70,7 @@ def compute_g1_diffusion(params, t1, t2, q, dt):
     """
     layout = layout_from_times(t1, t2, 0.0, dt)
     wq_dt, _ = _factors(q, 1.0, dt)
-    return _g1_diffusion(_parameters(params), layout, wq_dt)[0]
+    return _g1_diffusion(parameter_vector(params), layout, wq_dt)[0]
 
 
 def compute_g1_shear(params, t1, t2, phi, q, L, dt, shear_convention="spec"):
@@ -139,7 +101,7 @@ def compute_g1_shear(params, t1, t2, phi, q, L, dt, shear_convention="spec"):
     """
     layout = layout_from_times(t1, t2, phi, dt)
     _, sinc_prefactor = _factors(q, L, dt)
-    return _g1_shear(_parameters(params), layout, sinc_prefactor, convention=shear_convention)
+    return _g1_shear(parameter_vector(params), layout, sinc_prefactor, convention=shear_convention)
 
 
 def compute_g1_total(params, t1, t2, phi, q, L, dt, shear_convention="spec"):
@@ -148,7 +110,7 @@ def compute_g1_total(params, t1, t2, phi, q, L, dt, shear_convention="spec"):
     Parameters, result shape (n_phi, n1, n2) and errors as in :func:`compute_g1_shear`.
     """
     layout = layout_from_times(t1, t2, phi, dt)
-    return _g1_total(_parameters(params), layout, *_factors(q, L, dt), convention=shear_convention)
+    return _g1_total(parameter_vector(params), layout, *_factors(q, L, dt), convention=shear_convention)
 
 
 def compute_g1_total_points(params, t1, t2, phi, q, L, dt, shear_convention="spec"):
@@ -175,7 +137,7 @@ def compute_g1_total_points(params, t1, t2, phi, q, L, dt, shear_convention="spe
         As :func:`compute_g1_shear`.
     """
     layout = point_layout(t1, t2, phi, dt)
-    return _g1_total(_parameters(params), layout, *_factors(q, L, dt), convention=shear_convention)
+    return _g1_total(parameter_vector(params), layout, *_factors(q, L, dt), convention=shear_convention)
 
 
 def compute_g1_total_with_precomputed(
@@ -205,7 +167,7 @@ def compute_g1_total_with_precomputed(
     """
     time_safe, phi = as_arrays(time_safe, phi_unique)
     layout = PairLayout(time_safe, idx1[None, :], idx2[None, :], phi[:, None])
-    return _g1_total(_parameters(params), layout, wq_dt, sinc_prefactor, convention=shear_convention)
+    return _g1_total(parameter_vector(params), layout, wq_dt, sinc_prefactor, convention=shear_convention)
 
 
 def compute_g2_scaled_with_factors(
@@ -244,7 +206,7 @@ def compute_g2_scaled_with_factors(
                 f"{name} must be one number or one an angle; found shape {tuple(value.shape)} for "
                 f"{layout.phi.shape[0]} angles."
             )
-    g1 = _g1_total(_parameters(params), layout, wq_dt, sinc_prefactor, convention=shear_convention)
+    g1 = _g1_total(parameter_vector(params), layout, wq_dt, sinc_prefactor, convention=shear_convention)
     return _g2_from_g1(g1, contrast, offset)
 
 
@@ -253,14 +215,11 @@ def compute_g2_scaled(params, t1, t2, phi, q, L, contrast, offset, dt, shear_con
 
     Parameters, result and errors as in :func:`compute_g2_scaled_with_factors`, with q [1/Å] and L [Å] for the factors.
     """
-    return compute_g2_scaled_with_factors(
-        params, t1, t2, phi, *_factors(q, L, dt), contrast, offset, dt, shear_convention
-    )
+    factors = _factors(q, L, dt)
+    return compute_g2_scaled_with_factors(params, t1, t2, phi, *factors, contrast, offset, dt, shear_convention)
 
 
-def compute_chi_squared(
-    params, data, sigma, t1, t2, phi, q, L, contrast, offset, dt, shear_convention="spec"
-):
+def compute_chi_squared(params, data, sigma, t1, t2, phi, q, L, contrast, offset, dt, shear_convention="spec"):
     """χ² = Σ((data - g2)/σ)² over every entry that is given (spec section 5).
 
     A symmetric matrix holds each measured pair twice; to count each once, let ``sigma`` be infinite on and below the
@@ -282,75 +241,21 @@ def compute_chi_squared(
     Raises
     ------
     ValueError, TypeError
-        As :func:`compute_g2_scaled`; also when data and model differ in shape, data are not finite or sigma is not
-        positive.
+        As :func:`compute_g2_scaled` and :func:`~homodyne_lib.validation.check_data`; also when data and model differ
+        in shape.
     """
     g2 = compute_g2_scaled(params, t1, t2, phi, q, L, contrast, offset, dt, shear_convention)
     if np.shape(data) != tuple(g2.shape):
-        raise ValueError(
-            f"data have shape {np.shape(data)}, the model {tuple(g2.shape)}; both are (n_phi, n1, n2)."
-        )
-    shape = np.shape(sigma)
-    if len(shape) > 3 or any(a not in (1, b) for a, b in zip(shape[::-1], g2.shape[::-1], strict=False)):
-        raise ValueError(
-            f"sigma has shape {shape}; give one number or a shape that broadcasts to {tuple(g2.shape)}."
-        )
-    if not (is_traced(data) or np.all(np.isfinite(data))):
-        raise ValueError(
-            "data hold values that are not finite; correct or leave out those entries before χ²."
-        )
-    if not (is_traced(sigma) or np.all(np.asarray(sigma) > 0)):
-        raise ValueError(
-            f"sigma must be positive; found {np.min(sigma)}. Infinite sigma leaves an entry out."
-        )
+        raise ValueError(f"data have shape {np.shape(data)}, the model {tuple(g2.shape)}; both are (n_phi, n1, n2).")
+    if not (is_traced(data) or is_traced(sigma)):
+        data, sigma = check_data(data, sigma)
     return _sum_of_squares(g2, data, sigma)
 
 
-def _derivative(func, automatic, numerical, name, shape):
-    def derivative(params, *args, **kwargs):
-        params = _parameters(params)
-        make = automatic if select_physics_backend() == "jax" else numerical
-        return make(partial(_swap, func, args, kwargs))(params)
-
-    derivative.__name__ = derivative.__qualname__ = name
-    derivative.__doc__ = (
-        f"{shape} of :func:`{func.__name__}` with respect to its first argument.\n\n"
-        f"    Takes the arguments of :func:`{func.__name__}` and raises its errors. Automatic with JAX, numerical without.\n"
-    )
-    return derivative
-
-
-def _swap(func, args, kwargs, params):
-    return func(params, *args, **kwargs)
-
-
-_jacobian, _hessian = (jax.jacfwd, lambda f: jax.jacfwd(jax.jacfwd(f))) if HAS_JAX else (None, None)
-
-gradient_g2 = _derivative(
-    compute_g2_scaled, _jacobian, numpy_gradient, "gradient_g2", "Jacobian, shape g2.shape + (n_params,),"
-)
-hessian_g2 = _derivative(
-    compute_g2_scaled,
-    _hessian,
-    numpy_hessian,
-    "hessian_g2",
-    "Second derivatives, shape g2.shape + (n_params, n_params),",
-)
-gradient_chi2 = _derivative(
-    compute_chi_squared, _jacobian, numpy_gradient, "gradient_chi2", "Gradient, shape (n_params,),"
-)
-hessian_chi2 = _derivative(
-    compute_chi_squared, _hessian, numpy_hessian, "hessian_chi2", "Hessian, shape (n_params, n_params),"
-)
-
-
-def _over_batch(func, params_batch, args, kwargs):
-    (batch,) = as_arrays(params_batch)
-    if batch.ndim != 2:
-        raise ValueError(f"params_batch must have shape (n_batch, n_params); found {tuple(batch.shape)}.")
-    if select_physics_backend() == "jax":
-        return jax.vmap(lambda p: func(p, *args, **kwargs))(batch)
-    return np.stack([func(p, *args, **kwargs) for p in batch])
+gradient_g2 = derivative(compute_g2_scaled, 1, "gradient_g2")
+hessian_g2 = derivative(compute_g2_scaled, 2, "hessian_g2")
+gradient_chi2 = derivative(compute_chi_squared, 1, "gradient_chi2")
+hessian_chi2 = derivative(compute_chi_squared, 2, "hessian_chi2")
 
 
 def vectorized_g2_computation(params_batch, *args, **kwargs):
@@ -371,7 +276,7 @@ def vectorized_g2_computation(params_batch, *args, **kwargs):
     ValueError, TypeError
         As :func:`compute_g2_scaled`.
     """
-    return _over_batch(compute_g2_scaled, params_batch, args, kwargs)
+    return over_batch(compute_g2_scaled, params_batch, args, kwargs)
 
 
 def batch_chi_squared(params_batch, *args, **kwargs):
@@ -392,4 +297,4 @@ def batch_chi_squared(params_batch, *args, **kwargs):
     ValueError, TypeError
         As :func:`compute_chi_squared`.
     """
-    return _over_batch(compute_chi_squared, params_batch, args, kwargs)
+    return over_batch(compute_chi_squared, params_batch, args, kwargs)

@@ -64,9 +64,7 @@ class ShearConvention(NamedTuple):
 
 SHEAR_CONVENTIONS = {
     "spec": ShearConvention(1.0, 2, r"g_1 \propto \mathrm{sinc}^2[qL\cos(\varphi_0-\varphi)\,\Gamma/2\pi]"),
-    "published": ShearConvention(
-        math.pi, 1, r"g_1 \propto \mathrm{sinc}[qL\cos(\varphi_0-\varphi)\,\Gamma/2]"
-    ),
+    "published": ShearConvention(math.pi, 1, r"g_1 \propto \mathrm{sinc}[qL\cos(\varphi_0-\varphi)\,\Gamma/2]"),
 }
 """``spec``: as the specification writes it. ``published``: uniform shear across the gap, once. Γ = ∫γ̇ dt."""
 
@@ -89,9 +87,7 @@ def get_shear_convention(name: str) -> ShearConvention:
         For a name that does not exist.
     """
     if name not in SHEAR_CONVENTIONS:
-        raise ValueError(
-            f"shear convention {name!r} does not exist; choose one of {', '.join(SHEAR_CONVENTIONS)}."
-        )
+        raise ValueError(f"shear convention {name!r} does not exist; choose one of {', '.join(SHEAR_CONVENTIONS)}.")
     return SHEAR_CONVENTIONS[name]
 
 
@@ -108,11 +104,7 @@ def cumulative_shear(params, time):
 def shear_phase_factor(phi0, phi, sinc_prefactor, convention: str):
     """Phase of the sinc per step of ∫γ̇: scale (qL dt/2π) cos(φ0 - φ); shape of ``phi`` [deg]."""
     xp = array_namespace(phi0, phi)
-    return (
-        get_shear_convention(convention).phase_scale
-        * sinc_prefactor
-        * xp.cos((phi0 - phi) * (math.pi / 180.0))
-    )
+    return get_shear_convention(convention).phase_scale * sinc_prefactor * xp.cos((phi0 - phi) * (math.pi / 180.0))
 
 
 def time_axis(params, time, phi, wq_dt, sinc_prefactor, convention: str = "spec"):

@@ -103,9 +103,7 @@ def frame_indices(t, t_start: float, dt: float, name: str = "t") -> np.ndarray:
     """
     t = require_finite(name, t, "times in seconds")
     if t.min() < -_FRAME_TOLERANCE * dt:
-        raise ValueError(
-            f"{name} begins at {t.min():g} s: count times from the first selected frame, which is t = 0."
-        )
+        raise ValueError(f"{name} begins at {t.min():g} s: count times from the first selected frame, which is t = 0.")
     position = (t - t_start) / dt
     index = np.rint(position).astype(np.int64)
     worst = float(np.max(np.abs(position - index)))
@@ -120,9 +118,7 @@ def frame_indices(t, t_start: float, dt: float, name: str = "t") -> np.ndarray:
 def _paired_indices(t1, t2, t_start: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
     idx1, idx2 = frame_indices(t1, t_start, dt, "t1"), frame_indices(t2, t_start, dt, "t2")
     if idx1.ndim != 1 or idx1.shape != idx2.shape:
-        raise ValueError(
-            f"t1 and t2 must be vectors of one length; found shapes {idx1.shape} and {idx2.shape}."
-        )
+        raise ValueError(f"t1 and t2 must be vectors of one length; found shapes {idx1.shape} and {idx2.shape}.")
     return idx1, idx2
 
 
@@ -153,9 +149,7 @@ def mesh_layout(n_frames: int, phi, dt: float, t_start: float = 0.0) -> PairLayo
         raise ValueError(f"n_frames = {n_frames}: a mesh needs at least one frame.")
     time, phi = as_arrays(t_start + dt * np.arange(n_frames), _angles(phi))
     frames = np.arange(n_frames)
-    return PairLayout(
-        floor_time(time, dt), frames[None, :, None], frames[None, None, :], phi.reshape(-1, 1, 1)
-    )
+    return PairLayout(floor_time(time, dt), frames[None, :, None], frames[None, None, :], phi.reshape(-1, 1, 1))
 
 
 def point_layout(t1, t2, phi, dt: float) -> PairLayout:
@@ -186,9 +180,7 @@ def point_layout(t1, t2, phi, dt: float) -> PairLayout:
     first = int(min(idx1.min(), idx2.min()))
     time, phi = as_arrays(dt * np.arange(first, max(idx1.max(), idx2.max()) + 1), _angles(phi))
     if phi.shape not in ((1,), idx1.shape):
-        raise ValueError(
-            f"phi must be one angle or one for each of {idx1.size} points; found shape {phi.shape}."
-        )
+        raise ValueError(f"phi must be one angle or one for each of {idx1.size} points; found shape {phi.shape}.")
     return PairLayout(floor_time(time, dt), idx1 - first, idx2 - first, phi)
 
 
@@ -220,14 +212,10 @@ def layout_from_times(t1, t2, phi, dt: float) -> PairLayout:
     t1, t2 = (require_finite(name, t, "times in seconds") for name, t in (("t1", t1), ("t2", t2)))
     if t1.ndim == 2 and t1.shape == t2.shape:
         if np.any(t1 != t1[:, :1]) or np.any(t2 != t2[:1, :]):
-            raise ValueError(
-                "t1 must vary along rows and t2 along columns only (meshgrid with indexing='ij')."
-            )
+            raise ValueError("t1 must vary along rows and t2 along columns only (meshgrid with indexing='ij').")
         t1, t2 = t1[:, 0], t2[0, :]
     elif t1.ndim > 1 or t2.ndim > 1:
-        raise ValueError(
-            f"t1 and t2 must be vectors or equal matrices; found shapes {t1.shape} and {t2.shape}."
-        )
+        raise ValueError(f"t1 and t2 must be vectors or equal matrices; found shapes {t1.shape} and {t2.shape}.")
     t1, t2 = np.atleast_1d(t1), np.atleast_1d(t2)
     t_start = float(min(t1.min(), t2.min()))
     idx1, idx2 = frame_indices(t1, t_start, dt, "t1"), frame_indices(t2, t_start, dt, "t2")

@@ -113,9 +113,7 @@ class BenchmarkingMixin:
             "fastest": min(seconds, key=seconds.__getitem__),
         }
 
-    def validate_gradient_accuracy(
-        self, problem: GradientProblem | None = None, rtol: float = 1e-6
-    ) -> dict[str, Any]:
+    def validate_gradient_accuracy(self, problem: GradientProblem | None = None, rtol: float = 1e-6) -> dict[str, Any]:
         """Compare the Jacobian of g2 that the model hands out with numerical ones.
 
         Parameters
@@ -179,9 +177,7 @@ def _differences(checked, reference) -> list[float]:
 class OptimizationRecommendationMixin:
     """What to mind when the model is fitted, from the facts of model, backend and data (spec section 9)."""
 
-    def get_optimization_recommendations(
-        self, n_phi: int | None = None, n_frames: int | None = None
-    ) -> list[str]:
+    def get_optimization_recommendations(self, n_phi: int | None = None, n_frames: int | None = None) -> list[str]:
         """Say what follows from mode, backend and data size.
 
         Parameters
@@ -206,9 +202,7 @@ class OptimizationRecommendationMixin:
         if self.is_static:
             sentences.append("The model has no angle: all angles share one g1, and L has no effect.")
         else:
-            sentences.append(
-                "Start off beta = 0: there gamma_dot_t0 and gamma_dot_t_offset are one parameter."
-            )
+            sentences.append("Start off beta = 0: there gamma_dot_t0 and gamma_dot_t_offset are one parameter.")
             if n_phi is not None and n_phi < _MIN_ANGLES:
                 sentences.append(
                     f"{n_phi} distinct angles do not fix the flow direction: fix phi0, or use {_MIN_ANGLES}."

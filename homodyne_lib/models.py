@@ -43,9 +43,7 @@ class PhysicsModelBase(ABC):
     def __init__(self, name: str, parameter_names: list[str]) -> None:
         unknown = [p for p in parameter_names if p not in PARAMETERS]
         if unknown:
-            raise ValueError(
-                f"the parameter table has no {', '.join(unknown)}; it has {', '.join(PARAMETERS)}."
-            )
+            raise ValueError(f"the parameter table has no {', '.join(unknown)}; it has {', '.join(PARAMETERS)}.")
         self.name = name
         self.parameter_names = list(parameter_names)
 
@@ -155,9 +153,7 @@ class ShearModel(PhysicsModelBase):
         return jax_backend.compute_g1_shear(full, t1, t2, phi, q, L, dt, self.shear_convention)
 
 
-class CombinedModel(
-    PhysicsModelBase, GradientCapabilityMixin, BenchmarkingMixin, OptimizationRecommendationMixin
-):
+class CombinedModel(PhysicsModelBase, GradientCapabilityMixin, BenchmarkingMixin, OptimizationRecommendationMixin):
     """Diffusion, and shear where the mode has it: the model that is fitted (spec section 3).
 
     Parameters
@@ -233,9 +229,7 @@ class CombinedModel(
             As :meth:`compute_g1`.
         """
         params = self.as_parameters(params)
-        return jax_backend.compute_g2_scaled(
-            params, t1, t2, phi, q, L, contrast, offset, dt, self.shear_convention
-        )
+        return jax_backend.compute_g2_scaled(params, t1, t2, phi, q, L, contrast, offset, dt, self.shear_convention)
 
     def compute_chi_squared(self, params, data, sigma, t1, t2, phi, q, L, contrast, offset, dt):
         """Compute χ² = Σ((data - g2)/σ)² over every entry given.

@@ -7,7 +7,6 @@ the same sum of squares as the millions of pixels behind it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,9 +24,7 @@ from homodyne_lib.starts import propose_starts
 __all__ = ["NlsqFit", "Problem", "fit_nlsq", "make_problem", "solve"]
 
 _AT_BOUND = 1e-4  # share of the bound width, on the search scale
-_SINGULAR = (
-    1e-12  # eigenvalue ratio of the scaled Gauss-Newton matrix below which a direction is undetermined
-)
+_SINGULAR = 1e-12  # eigenvalue ratio of the scaled Gauss-Newton matrix below which a direction is undetermined
 _TOLERANCE = 1e-12
 
 
@@ -98,7 +95,6 @@ class NlsqFit:
     converged: bool
     message: str
     warnings: list[str] = field(default_factory=list)
-    extra: dict[str, Any] = field(default_factory=dict)
 
     def value(self, name: str) -> float:
         """Fitted value of a parameter by name."""
@@ -148,9 +144,7 @@ def make_problem(
     """
     names, sigma = parameter_names(analysis_mode), np.asarray(sigma, dtype=float)
     if sigma.shape != np.shape(phi) or not np.all(np.isfinite(sigma) & (sigma > 0)):
-        raise ValueError(
-            f"sigma {sigma.tolist()} must be positive, one number for each of {np.size(phi)} angles."
-        )
+        raise ValueError(f"sigma {sigma.tolist()} must be positive, one number for each of {np.size(phi)} angles.")
     laminar = "gamma_dot_t0" in names
     if laminar and stator_rotor_gap is None:
         raise ValueError(
@@ -266,9 +260,7 @@ def _covariance(equations: NormalEquations, free) -> tuple[np.ndarray, list[int]
     eigenvalue, vector = np.linalg.eigh(hessian / np.outer(scale, scale))
     good = eigenvalue > _SINGULAR * eigenvalue.max()
     inverse = (vector[:, good] / eigenvalue[good]) @ vector[:, good].T / np.outer(scale, scale)
-    undetermined = [
-        int(free[k]) for k in np.flatnonzero(np.abs(vector[:, ~good]).max(axis=1, initial=0.0) > 1e-3)
-    ]
+    undetermined = [int(free[k]) for k in np.flatnonzero(np.abs(vector[:, ~good]).max(axis=1, initial=0.0) > 1e-3)]
     covariance = np.zeros_like(equations.hessian)
     covariance[np.ix_(free, free)] = inverse
     return covariance, undetermined
@@ -318,9 +310,7 @@ def fit_nlsq(
         mirrored[names.index("phi0")] *= -1
         trials.append(solve(problem, mirrored, bounds, fixed, max_evaluations))
     params, outcome = min(trials, key=_cost)
-    return _summarise(
-        problem, params, outcome, fixed, sum(t[1].n_evaluations for t in trials), max_evaluations
-    )
+    return _summarise(problem, params, outcome, fixed, sum(t[1].n_evaluations for t in trials), max_evaluations)
 
 
 def _cost(trial) -> float:
@@ -330,18 +320,14 @@ def _cost(trial) -> float:
 def _check_values(what, values, names, bounds) -> None:
     for name, value in values.items():
         if name not in names:
-            raise ValueError(
-                f"{what} names {name!r}, which is no parameter of this model; it has {', '.join(names)}."
-            )
+            raise ValueError(f"{what} names {name!r}, which is no parameter of this model; it has {', '.join(names)}.")
         low, high = (bounds or {}).get(name, (PARAMETERS[name].lower, PARAMETERS[name].upper))
         if not low <= value <= high:
-            raise ValueError(
-                f"{what} {name} = {value:g} {PARAMETERS[name].unit} is outside [{low:g}, {high:g}]."
-            )
+            raise ValueError(f"{what} {name} = {value:g} {PARAMETERS[name].unit} is outside [{low:g}, {high:g}].")
 
 
 def _summarise(problem, params, outcome, fixed, n_evaluations, max_evaluations) -> NlsqFit:
-    equations, p = problem.normal_equations(params), len(problem.names)
+    equations = problem.normal_equations(params)
     names = problem.names + problem.scaling.names
     n_free = len(names) - len(fixed)
     reduced = equations.chi2 / (problem.n_points - n_free)

@@ -38,9 +38,7 @@ def estimate_sigma(c2) -> np.ndarray:
     c2 = np.asarray(c2)
     n_t = c2.shape[-1]
     if n_t < _MIN_ENTRIES + 2:
-        raise ValueError(
-            f"noise cannot be estimated from {n_t} frames; at least {_MIN_ENTRIES + 2} are needed."
-        )
+        raise ValueError(f"noise cannot be estimated from {n_t} frames; at least {_MIN_ENTRIES + 2} are needed.")
     scatter = []
     for lag in range(1, n_t - _MIN_ENTRIES + 1):
         along = np.diagonal(c2, lag, axis1=1, axis2=2).astype(float)

@@ -124,7 +124,7 @@ def make_band(c2, rows=None) -> Band:
 
 
 def _sinc_and_slopes(x, sin_x, cos_x):
-    """sinc x, h = sinc'(x)/x, and h'(x)/x, without loss of digits near zero."""
+    """Sinc x, h = sinc'(x)/x, and h'(x)/x, without loss of digits near zero."""
     x2 = x * x
     near = x2 < _SERIES_BELOW**2
     inverse = 1.0 / jnp.where(near, 1.0, x2)
@@ -155,7 +155,7 @@ def _power(params, convention: str) -> int:
 
 
 def _model_tile(left, right, smoothing, power):
-    """u = g1², ∂u/∂x and (∂u/∂x)/x on a tile, x the phase difference; leading dimension the angles (1 when static).
+    """U = g1², ∂u/∂x and (∂u/∂x)/x on a tile, x the phase difference; leading dimension the angles (1 when static).
 
     ``left`` and ``right`` hold decay, phase, sine and cosine of the rows and columns, shape (4, n_phi, size).
     """
@@ -184,9 +184,7 @@ def _sweep(axis: _Axis, band: Band, power: int, reduce):
     """
     n_phi, height, width = band.tile_shape
     row_number, col_number = jnp.arange(height)[:, None], jnp.arange(width)[None, :]
-    columns = jnp.stack(
-        jnp.broadcast_arrays(axis.decay, axis.phase, jnp.sin(axis.phase), jnp.cos(axis.phase))
-    )
+    columns = jnp.stack(jnp.broadcast_arrays(axis.decay, axis.phase, jnp.sin(axis.phase), jnp.cos(axis.phase)))
     rows = columns[..., band.rows]
     centre = band.centre[:, None, None]
 
@@ -194,10 +192,7 @@ def _sweep(axis: _Axis, band: Band, power: int, reduce):
         r, c, first_row, first_col = tile
         left, right = jax.lax.optimization_barrier((_cut(rows, r, height), _cut(columns, c, width)))
         model = _model_tile(left, right, axis.smoothing, power)
-        y = (
-            jax.lax.dynamic_slice(band.c2, (0 * r, r, c), (n_phi, height, width)).astype(centre.dtype)
-            - centre
-        )
+        y = jax.lax.dynamic_slice(band.c2, (0 * r, r, c), (n_phi, height, width)).astype(centre.dtype) - centre
         frames, later = _cut(band.rows, r, height)[:, None], c + col_number
         counts = (later > frames) & (r + row_number >= first_row) & (later >= first_col)
         values = tuple(None if v is None else jnp.where(counts, v, 0.0) for v in (*model, y))
@@ -246,9 +241,7 @@ def gram(params, experiment: Experiment, band: Band, convention: str = "spec"):
             columns.append(q * difference(d_phase) + 0.5 * d_smoothing * q_over_x)
         columns += [u[None], jnp.broadcast_to(counts.astype(u.dtype), u.shape)[None]]
         columns = [jnp.broadcast_to(c, (c.shape[0], *y.shape)) for c in columns]
-        columns = jnp.moveaxis(jnp.concatenate([*columns, y[None]]), 0, 1).reshape(
-            n_phi, params.shape[0] + 3, -1
-        )
+        columns = jnp.moveaxis(jnp.concatenate([*columns, y[None]]), 0, 1).reshape(n_phi, params.shape[0] + 3, -1)
         return columns @ jnp.swapaxes(columns, 1, 2), ()
 
     return _sweep(axis, band, power, reduce)[0]
@@ -260,9 +253,7 @@ def _moments_and_slopes(axis: _Axis, band: Band, power: int):
     def reduce(tile, u, q, q_over_x, y, counts):
         sides = [u, u * u, u * y, *([q, 2 * u * q, q * y] if power else [])]
         # Side by side, the matrices give sums over rows and over columns by one product each.
-        wide = jax.lax.optimization_barrier(
-            jnp.concatenate([jnp.broadcast_to(v, y.shape) for v in sides], axis=2)
-        )
+        wide = jax.lax.optimization_barrier(jnp.concatenate([jnp.broadcast_to(v, y.shape) for v in sides], axis=2))
         n_phi, height, width = y.shape
         by_row = wide.reshape(n_phi, height, len(sides), width) @ jnp.ones(width)
         by_col = (jnp.ones(height) @ wide).reshape(n_phi, len(sides), width)

@@ -151,9 +151,7 @@ def per_angle_scaling(
     """
     phi = np.atleast_1d(np.asarray(phi, dtype=float))
     if mode not in PER_ANGLE_MODES:
-        raise ValueError(
-            f"per-angle mode {mode!r} does not exist; choose one of {', '.join(PER_ANGLE_MODES)}."
-        )
+        raise ValueError(f"per-angle mode {mode!r} does not exist; choose one of {', '.join(PER_ANGLE_MODES)}.")
     if mode in ("constant", "constant_per_angle"):
         return _fixed(mode, phi.size, quantile_contrast, quantile_offset)
     if mode == "fourier":

@@ -73,9 +73,7 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter("D0", "D_0", "Å²/s", _C.DIFFUSION_MIN, _C.DIFFUSION_MAX, 100.0, "diffusion", True),
         Parameter("alpha", r"\alpha", "", _C.ALPHA_MIN, _C.ALPHA_MAX, -0.5, "diffusion"),
         Parameter("D_offset", r"D_\mathrm{off}", "Å²/s", -1e5, 1e5, 10.0, "diffusion"),
-        Parameter(
-            "gamma_dot_t0", r"\dot\gamma_0", "1/s", _C.SHEAR_RATE_MIN, _C.SHEAR_RATE_MAX, 1e-3, "shear", True
-        ),
+        Parameter("gamma_dot_t0", r"\dot\gamma_0", "1/s", _C.SHEAR_RATE_MIN, _C.SHEAR_RATE_MAX, 1e-3, "shear", True),
         Parameter("beta", r"\beta", "", _C.BETA_MIN, _C.BETA_MAX, -0.3, "shear"),
         Parameter("gamma_dot_t_offset", r"\dot\gamma_\mathrm{off}", "1/s", -1.0, 1.0, 0.0, "shear"),
         Parameter("phi0", r"\varphi_0", "deg", -30.0, 30.0, 0.0, "shear"),
@@ -109,9 +107,7 @@ def is_static(analysis_mode: str) -> bool:
         For a mode that does not exist.
     """
     if analysis_mode not in ANALYSIS_MODES:
-        raise ValueError(
-            f"analysis_mode {analysis_mode!r} does not exist; choose one of {', '.join(ANALYSIS_MODES)}."
-        )
+        raise ValueError(f"analysis_mode {analysis_mode!r} does not exist; choose one of {', '.join(ANALYSIS_MODES)}.")
     return analysis_mode != "laminar_flow"
 
 

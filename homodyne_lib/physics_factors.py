@@ -52,7 +52,7 @@ class PhysicsFactors:
         dt : float
             [s]
         validate : bool
-            Refuse impossible values and warn about unusual ones.
+            Warn about unusual values; impossible ones are refused in any case.
 
         Returns
         -------
@@ -61,26 +61,27 @@ class PhysicsFactors:
         Raises
         ------
         ValueError
-            If a value is not finite and positive.
+            If a value is missing, not finite or not positive.
+        TypeError
+            If a value is a JAX tracer.
 
         Warns
         -----
         UserWarning
             If a value lies outside its usual range.
         """
-        if validate:
-            cls._validate(q, L, dt)
+        cls._validate(q, L, dt, warn=validate)
         return cls(float(q), float(L), float(dt), float(0.5 * q**2 * dt), float(0.5 / np.pi * q * L * dt))
 
     @staticmethod
-    def _validate(q: float, L: float, dt: float) -> None:
+    def _validate(q: float, L: float, dt: float, warn: bool) -> None:
         c = PhysicsConstants
         for name, value, unit, low, high in (
             ("q", q, "1/Å", c.Q_MIN_TYPICAL, c.Q_MAX_TYPICAL),
             ("L", L, "Å", c.GAP_MIN_TYPICAL, c.GAP_MAX_TYPICAL),
             ("dt", dt, "s", c.TIME_MIN_XPCS, c.TIME_MAX_XPCS),
         ):
-            if not low <= require_positive(name, value, unit) <= high:
+            if not low <= require_positive(name, value, unit) <= high and warn:
                 warnings.warn(
                     f"{name} = {value:g} {unit} is outside the usual range [{low:g}, {high:g}] {unit}; check its unit.",
                     UserWarning,

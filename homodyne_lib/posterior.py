@@ -10,27 +10,19 @@ within the bounds; log s standard normal; and D(t) and γ̇(t) positive over the
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import log_sigmoid, sigmoid
+from jax.nn import log_sigmoid
 from jax.scipy.linalg import cho_solve, solve_triangular
 
+from homodyne_lib.coordinates import Coordinates
 from homodyne_lib.kernels import N_DIFFUSION
 from homodyne_lib.nlsq import Problem
 from homodyne_lib.pair_sums import moments
-from homodyne_lib.parameter_scales import (
-    from_search_scale,
-    prior_normal,
-    search_bounds,
-    search_slopes,
-    to_search_scale,
-)
+from homodyne_lib.parameter_scales import prior_normal, search_slopes
 
 __all__ = ["ShardPosterior"]
 
-# A fitted value on a bound starts this far inside, as a share of the width: the logistic curve ends at infinity.
-_INSIDE = 0.02
 # Relative depth below zero at which the wall has cost half a unit of log density.
 _WALL = 0.05
 
@@ -51,55 +43,26 @@ class ShardPosterior:
     """
 
     def __init__(self, problem: Problem, n_shards: int = 1, bounds=None, fixed=None):
-        self.problem, self.n_shards, self.fixed = problem, n_shards, dict(fixed or {})
-        self.free = [name for name in problem.names if name not in self.fixed]
-        self.lower, self.upper = search_bounds(self.free, bounds)
-        self.prior_mean, self.prior_sd = prior_normal(self.free)
+        self.problem, self.n_shards = problem, n_shards
+        self.coordinates = Coordinates(problem.names, bounds, fixed)
+        self.prior_mean, self.prior_sd = prior_normal(self.coordinates.free)
         scaling = problem.scaling
-        self.names = [*self.free, "noise_scale", *scaling.names]
+        self.names = [*self.coordinates.free, "noise_scale", *scaling.names]
         self._basis = jnp.asarray(scaling.basis)
         # Scaling coefficients: constant terms share the prior of contrast and offset, harmonics vary about zero.
         centre, sd = prior_normal(["contrast", "offset"])
-        ones = (
-            scaling.basis.shape[1]
-            and np.linalg.lstsq(scaling.basis, np.ones(len(scaling.basis)), rcond=None)[0]
-        )
-        self._scaling_mean = jnp.asarray(
-            np.outer(centre, ones).ravel() if scaling.n_parameters else np.zeros(0)
-        )
+        ones = scaling.basis.shape[1] and np.linalg.lstsq(scaling.basis, np.ones(len(scaling.basis)), rcond=None)[0]
+        self._scaling_mean = jnp.asarray(np.outer(centre, ones).ravel() if scaling.n_parameters else np.zeros(0))
         self._scaling_precision = jnp.asarray(np.repeat(sd**-2.0, scaling.basis.shape[1]) / n_shards)
-
-    # -- coordinates -------------------------------------------------------------------------------------------------
-
-    def params(self, x):
-        """All physical parameters [units of the parameter table] at coordinates x, shape (..., n_free + 1)."""
-        u = x[..., : len(self.free)]
-        free = from_search_scale(self.free, self.lower + (self.upper - self.lower) * sigmoid(u))
-        columns = [
-            free[..., self.free.index(name)]
-            if name in self.free
-            else jnp.full(free.shape[:-1], self.fixed[name])
-            for name in self.problem.names
-        ]
-        return jnp.stack(columns, axis=-1)
-
-    def coordinates(self, params, noise_scale=1.0) -> np.ndarray:
-        """Coordinates of physical parameters and a noise scale; values on a bound are pulled 2 % inside."""
-        values = np.array([params[self.problem.names.index(name)] for name in self.free])
-        share = (to_search_scale(self.free, values) - self.lower) / (self.upper - self.lower)
-        share = np.clip(share, _INSIDE, 1 - _INSIDE)
-        return np.append(np.log(share / (1 - share)), np.log(noise_scale))
 
     # -- density -----------------------------------------------------------------------------------------------------
 
     def log_prior(self, x):
         """Log prior density in the coordinates, up to a constant, before the power 1/K."""
         u, log_s = x[:-1], x[-1]
-        v = self.lower + (self.upper - self.lower) * sigmoid(u)
-        inside = jnp.sum(
-            log_sigmoid(u) + log_sigmoid(-u) - 0.5 * ((v - self.prior_mean) / self.prior_sd) ** 2
-        )
-        params, time = self.params(x), self.problem.experiment.time
+        v = self.coordinates.on_search_scale(x)
+        inside = jnp.sum(log_sigmoid(u) + log_sigmoid(-u) - 0.5 * ((v - self.prior_mean) / self.prior_sd) ** 2)
+        params, time = self.coordinates.params(x), self.problem.experiment.time
         depth = 0.0
         for first in range(0, params.shape[0] - 1, N_DIFFUSION):
             amplitude, exponent, offset = params[first : first + 3]
@@ -110,19 +73,14 @@ class ShardPosterior:
     def _conditional(self, x):
         """Normal law of the scaling coefficients given x: Cholesky factor of the precision, mean, and Σw(y-fixed)²."""
         problem, basis = self.problem, self._basis
-        sums = moments(self.params(x), problem.experiment, problem.band, problem.convention)
+        sums = moments(self.coordinates.params(x), problem.experiment, problem.band, problem.convention)
         n, y1, yy = problem.band.y_moments.T
         u1, uu, uy = sums.T
         weight = jnp.asarray(problem.weight) * jnp.exp(-2.0 * x[-1])
         if problem.scaling.fixed is not None:
             contrast, offset = (jnp.asarray(v) for v in problem.scaling.fixed)
             offset = offset - problem.band.centre
-            square = (
-                yy
-                + contrast**2 * uu
-                + offset**2 * n
-                + 2 * (contrast * offset * u1 - contrast * uy - offset * y1)
-            )
+            square = yy + contrast**2 * uu + offset**2 * n + 2 * (contrast * offset * u1 - contrast * uy - offset * y1)
             return jnp.zeros((0, 0)), jnp.zeros(0), jnp.sum(weight * square)
 
         def inner(w):
@@ -137,9 +95,7 @@ class ShardPosterior:
         prior_mean = self._scaling_mean - shift
         right = jnp.concatenate([basis.T @ (weight * uy), basis.T @ (weight * y1)])
         left_over = centre - basis @ shift[basis.shape[1] :]
-        right = right + jnp.concatenate(
-            [basis.T @ (weight * left_over * u1), basis.T @ (weight * left_over * n)]
-        )
+        right = right + jnp.concatenate([basis.T @ (weight * left_over * u1), basis.T @ (weight * left_over * n)])
         right = right + self._scaling_precision * prior_mean
         square = jnp.sum(weight * (yy + 2 * left_over * y1 + left_over**2 * n))
         square = square + jnp.sum(self._scaling_precision * prior_mean**2)
@@ -180,15 +136,15 @@ class ShardPosterior:
         factor : ndarray, shape (n_free + 1, n_free + 1)
             Lower triangular; factor @ factorᵀ approximates the posterior covariance of the shard.
         """
-        x = self.coordinates(params)
-        equations = self.problem.normal_equations(np.asarray(self.params(x)))
+        coordinates = self.coordinates
+        x = coordinates.from_params(params)
+        values = np.asarray(coordinates.params(x))
+        equations = self.problem.normal_equations(values)
         noise2 = equations.chi2 / self.problem.n_points
         x[-1] = 0.5 * np.log(noise2)
-        p = len(self.problem.names)
-        keep = [self.problem.names.index(name) for name in self.free]
-        share = 1 / (1 + np.exp(-x[:-1]))
-        slope_v = (self.upper - self.lower) * share * (1 - share)
-        slope = search_slopes(self.free, np.asarray(self.params(x))[keep]) * slope_v
+        p, keep = len(self.problem.names), coordinates.free_index
+        share, slope_v = coordinates.slopes(x)
+        slope = search_slopes(coordinates.free, values[keep]) * slope_v
         to_scaling, inner = equations.hessian[keep][:, p:], equations.hessian[p:, p:]
         hessian = equations.hessian[np.ix_(keep, keep)]
         if p < equations.hessian.shape[0]:

@@ -35,15 +35,11 @@ def _lag_regions(lag, quantiles=_LAG_QUANTILES):
     return lag <= small, lag >= large
 
 
-def _estimate(
-    c2, lag, contrast_bounds, offset_bounds, lag_quantiles=_LAG_QUANTILES, value_quantiles=_VALUE_QUANTILES
-):
+def _estimate(c2, lag, contrast_bounds, offset_bounds, lag_quantiles=_LAG_QUANTILES, value_quantiles=_VALUE_QUANTILES):
     """Contrast, offset and sentences about them, from the points of one angle."""
     c2, lag = np.asarray(c2, dtype=float), np.asarray(lag, dtype=float)
     if c2.ndim != 1 or c2.shape != lag.shape:
-        raise ValueError(
-            f"c2 and lags must be vectors of one length; found shapes {c2.shape} and {lag.shape}."
-        )
+        raise ValueError(f"c2 and lags must be vectors of one length; found shapes {c2.shape} and {lag.shape}.")
     finite = np.isfinite(c2) & np.isfinite(lag)
     c2, lag = c2[finite], lag[finite]
     if c2.size < _MIN_POINTS:
@@ -152,9 +148,7 @@ def estimate_per_angle_scaling(
         raise ValueError(f"c2_data, t1 - t2 and phi_indices must have one shape (N,); found {shapes}.")
     if not np.issubdtype(index.dtype, np.integer) or np.any((index < 0) | (index >= n_phi)):
         found = f"{index.dtype} from {index.min()} to {index.max()}" if index.size else str(index.dtype)
-        raise ValueError(
-            f"phi_indices must be integers from 0 to {n_phi - 1}; found {found}. Count angles from 0."
-        )
+        raise ValueError(f"phi_indices must be integers from 0 to {n_phi - 1}; found {found}. Count angles from 0.")
     estimates = {}
     for k in range(n_phi):
         mine = index == k
@@ -185,9 +179,7 @@ def compute_averaged_scaling(
         Means over the angles.
     contrasts, offsets : ndarray, shape (n_phi,)
     """
-    found = estimate_per_angle_scaling(
-        c2_data, t1, t2, phi_indices, n_phi, contrast_bounds, offset_bounds, log
-    )
+    found = estimate_per_angle_scaling(c2_data, t1, t2, phi_indices, n_phi, contrast_bounds, offset_bounds, log)
     contrasts = np.array([found[f"contrast_{k}"] for k in range(n_phi)])
     offsets = np.array([found[f"offset_{k}"] for k in range(n_phi)])
     return float(contrasts.mean()), float(offsets.mean()), contrasts, offsets
@@ -269,9 +261,7 @@ def estimate_scaling_from_matrices(
     if c2.ndim != 3 or c2.shape[1] != c2.shape[2]:
         raise ValueError(f"c2 must have shape (n_phi, n_t, n_t); found {c2.shape}.")
     if phi is not None and np.shape(phi) != c2.shape[:1]:
-        raise ValueError(
-            f"c2 holds {len(c2)} angles and phi has shape {np.shape(phi)}; give one angle a matrix."
-        )
+        raise ValueError(f"c2 holds {len(c2)} angles and phi has shape {np.shape(phi)}; give one angle a matrix.")
     labels = [f"angle {k}" for k in range(len(c2))] if phi is None else [f"phi = {p:g} deg" for p in phi]
     i, j = np.triu_indices(c2.shape[1], 1)
     estimates, warnings = np.empty((2, len(c2))), []

@@ -49,9 +49,7 @@ def parse_phi_ranges(text: str) -> tuple[tuple[float, float], ...]:
         except ValueError:
             low = high = np.nan
         if not np.isfinite([low, high]).all():
-            raise InputError(
-                f"phi_ranges has {piece.strip()!r}; write min:max in degrees, such as -10:10,85:95."
-            )
+            raise InputError(f"phi_ranges has {piece.strip()!r}; write min:max in degrees, such as -10:10,85:95.")
         ranges.append((low, high))
     return tuple(ranges)
 
@@ -73,9 +71,7 @@ def in_phi_ranges(phi: np.ndarray, phi_ranges: Sequence[Sequence[float]]) -> np.
     """
     ranges = np.reshape([*phi_ranges], (-1, 2)).astype(np.float64)
     if not np.isfinite(ranges).all():
-        raise InputError(
-            f"phi_ranges has an end that is not a finite number: {ranges.tolist()}; give degrees."
-        )
+        raise InputError(f"phi_ranges has an end that is not a finite number: {ranges.tolist()}; give degrees.")
     if ranges.size == 0:
         return np.ones(np.shape(phi), dtype=bool)
     low, high = ranges.T

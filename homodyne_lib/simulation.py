@@ -39,9 +39,7 @@ def field_factor(g1) -> np.ndarray:
     """
     eigenvalue, vector = np.linalg.eigh(np.asarray(g1))
     if eigenvalue[0] < -1e-6 * eigenvalue[-1]:
-        raise ValueError(
-            f"g1 has eigenvalue {eigenvalue[0]:.3g}; a field with this covariance does not exist."
-        )
+        raise ValueError(f"g1 has eigenvalue {eigenvalue[0]:.3g}; a field with this covariance does not exist.")
     return vector * np.sqrt(np.maximum(eigenvalue, 0.0))
 
 
@@ -107,17 +105,13 @@ def simulate_speckle_c2(
         if int(value) != value or value < 1:
             raise ValueError(f"{name} = {value} must be a whole number of at least 1.")
     if counts is not None and not counts > 0:
-        raise ValueError(
-            f"counts = {counts} per pixel and frame must be positive, or None for no shot noise."
-        )
+        raise ValueError(f"counts = {counts} per pixel and frame must be positive, or None for no shot noise.")
     if params.size > kernels.N_DIFFUSION and stator_rotor_gap is None:
         raise ValueError("seven parameters describe a flow; give stator_rotor_gap [Å], the width of its gap.")
     factors = PhysicsFactors.from_config(q, stator_rotor_gap or 1.0, dt, validate=False).to_tuple()
     layout = mesh_layout(n_frames, phi, dt)
     layout = layout._replace(time=np.asarray(layout.time), phi=np.asarray(layout.phi))
-    g1 = np.broadcast_to(
-        kernels.g1_total(params, layout, *factors, shear_convention), (phi.size, n_frames, n_frames)
-    )
+    g1 = np.broadcast_to(kernels.g1_total(params, layout, *factors, shear_convention), (phi.size, n_frames, n_frames))
     c2 = np.empty((phi.size, n_frames, n_frames))
     for k, sequence in enumerate(np.random.SeedSequence(seed).spawn(phi.size)):
         progress(f"angle {k + 1} of {phi.size}: φ = {phi[k]:g}°, {pixels} pixels × {n_frames} frames")

@@ -9,7 +9,7 @@ import numpy as np
 from homodyne_lib.jax_backend import batch_chi_squared
 from homodyne_lib.models import create_model
 from homodyne_lib.physics_factors import PhysicsFactors
-from homodyne_lib.validation import validate_parameters_detailed
+from homodyne_lib.validation import check_data, validate_parameters_detailed
 
 __all__ = ["TheoryEngine", "compute_chi2_theory", "compute_g2_theory"]
 
@@ -116,14 +116,10 @@ class TheoryEngine:
         """
         self._check("compute_chi_squared", q, L, dt, contrast=contrast, offset=offset)
         self._check_parameters(params)
-        data, sigma = _check_data(data, sigma)
-        return float(
-            self.model.compute_chi_squared(params, data, sigma, t1, t2, phi, q, L, contrast, offset, dt)
-        )
+        data, sigma = check_data(data, sigma)
+        return float(self.model.compute_chi_squared(params, data, sigma, t1, t2, phi, q, L, contrast, offset, dt))
 
-    def batch_computation(
-        self, params_batch, data, sigma, t1, t2, phi, q, L, contrast, offset, dt=None
-    ) -> np.ndarray:
+    def batch_computation(self, params_batch, data, sigma, t1, t2, phi, q, L, contrast, offset, dt=None) -> np.ndarray:
         """Compute χ² of many parameter vectors: at once with JAX, one by one without.
 
         Parameters
@@ -147,10 +143,8 @@ class TheoryEngine:
             raise ValueError(f"params_batch must have shape (n_batch, n_params); found {batch.shape}.")
         for row, params in enumerate(batch):
             self._check_parameters(params, f"row {row} of params_batch: ")
-        data, sigma = _check_data(data, sigma)
-        chi2 = batch_chi_squared(
-            batch, data, sigma, t1, t2, phi, q, L, contrast, offset, dt, self.shear_convention
-        )
+        data, sigma = check_data(data, sigma)
+        chi2 = batch_chi_squared(batch, data, sigma, t1, t2, phi, q, L, contrast, offset, dt, self.shear_convention)
         return np.asarray(chi2)
 
     def estimate_computation_cost(self, t1, t2, phi) -> dict[str, Any]:
@@ -197,25 +191,6 @@ class TheoryEngine:
         result = validate_parameters_detailed(params, bounds, names)
         if not result:
             raise ValueError(f"{where}{result.message}. {' '.join(result.violations)}")
-
-
-def _check_data(data, sigma) -> tuple[np.ndarray, np.ndarray]:
-    data, sigma = np.asarray(data), np.asarray(sigma)
-    for name, value in (("data", data), ("sigma", sigma)):
-        if value.dtype.kind not in "fiu":
-            raise TypeError(f"{name} must hold real numbers; found dtype {value.dtype}.")
-    if sigma.ndim > data.ndim or any(
-        n not in (1, m) for n, m in zip(sigma.shape[::-1], data.shape[::-1], strict=False)
-    ):
-        raise ValueError(f"sigma of shape {sigma.shape} cannot be broadcast to data of shape {data.shape}.")
-    n_bad = int(np.sum(~np.isfinite(data)))
-    if n_bad:
-        raise ValueError(
-            f"data hold {n_bad} entries that are not finite; replace them and give them an infinite sigma."
-        )
-    if not np.all(sigma > 0):
-        raise ValueError(f"sigma must be positive everywhere; its smallest entry is {np.min(sigma)}.")
-    return data.astype(float), sigma.astype(float)
 
 
 def compute_g2_theory(

@@ -65,9 +65,7 @@ def read_two_time(
     """
     with open_hdf5(path) as file:
         catalogue = open_catalogue(file, format)
-        chosen, window, notes = _select(
-            file, catalogue, wavevector_q, q_tolerance, phi_ranges, start_frame, end_frame
-        )
+        chosen, window, notes = _select(file, catalogue, wavevector_q, q_tolerance, phi_ranges, start_frame, end_frame)
         c2 = _read_matrices(file, [catalogue.places[k] for k in chosen], window)
         record = Correlations(
             c2=c2,
@@ -105,9 +103,7 @@ def two_time_shape(
     """
     with open_hdf5(path) as file:
         catalogue = open_catalogue(file, format)
-        chosen, window, _ = _select(
-            file, catalogue, wavevector_q, q_tolerance, phi_ranges, start_frame, end_frame
-        )
+        chosen, window, _ = _select(file, catalogue, wavevector_q, q_tolerance, phi_ranges, start_frame, end_frame)
     return len(chosen), window.stop - window.start
 
 
@@ -151,9 +147,7 @@ def _complete(block: np.ndarray, path: str) -> np.ndarray:
     elif not upper.any():
         half = lower
     else:
-        raise InputError(
-            f"{path} is neither a half matrix nor symmetric; this is no two-time correlation function."
-        )
+        raise InputError(f"{path} is neither a half matrix nor symmetric; this is no two-time correlation function.")
     full = half + half.T
     np.fill_diagonal(full, np.diagonal(block))
     return full

@@ -12,6 +12,7 @@ from homodyne_lib.physics import PhysicsConstants
 
 __all__ = [
     "ValidationResult",
+    "check_data",
     "clip_parameters",
     "estimate_correlation_time",
     "require_finite",
@@ -101,10 +102,46 @@ def require_finite(name: str, values, what: str) -> np.ndarray:
     require_untraced(name, values)
     values = np.asarray(values, dtype=float)
     if values.size == 0 or not np.all(np.isfinite(values)):
-        raise ValueError(
-            f"{name} must hold finite {what}; found {values.size} values, some missing or not finite."
-        )
+        raise ValueError(f"{name} must hold finite {what}; found {values.size} values, some missing or not finite.")
     return values
+
+
+def check_data(data, sigma) -> tuple[np.ndarray, np.ndarray]:
+    """Check correlations and their noise before χ² is computed.
+
+    Parameters
+    ----------
+    data : array_like, shape (n_phi, n1, n2)
+    sigma : float or array_like, broadcastable to ``data``
+        Infinite where an entry is left out.
+
+    Returns
+    -------
+    data, sigma : ndarray of float
+
+    Raises
+    ------
+    ValueError
+        If data are not finite, or sigma is not positive or does not broadcast to data.
+    TypeError
+        If one of them does not hold real numbers.
+    """
+    data, sigma = np.asarray(data), np.asarray(sigma)
+    for name, value in (("data", data), ("sigma", sigma)):
+        if value.dtype.kind not in "fiu":
+            raise TypeError(f"{name} must hold real numbers; found dtype {value.dtype}.")
+    if sigma.ndim > data.ndim or any(
+        n not in (1, m) for n, m in zip(sigma.shape[::-1], data.shape[::-1], strict=False)
+    ):
+        raise ValueError(f"sigma of shape {sigma.shape} cannot be broadcast to data of shape {data.shape}.")
+    n_bad = int(np.sum(~np.isfinite(data)))
+    if n_bad:
+        raise ValueError(
+            f"data hold {n_bad} entries that are not finite; replace them and give them an infinite sigma."
+        )
+    if not np.all(sigma > 0):
+        raise ValueError(f"sigma must be positive everywhere; its smallest entry is {np.min(sigma)}.")
+    return data.astype(float, copy=False), sigma.astype(float, copy=False)
 
 
 def validate_parameters_detailed(params, bounds, names=None) -> ValidationResult:
@@ -180,9 +217,7 @@ def clip_parameters(params, bounds) -> np.ndarray:
     if limits.shape != (values.size, 2):
         raise ValueError(f"{values.size} parameters need {values.size} bounds; found {len(limits)}.")
     if not np.all(np.isfinite(values)):
-        raise ValueError(
-            f"parameters {values.tolist()} contain a value that is not finite; it cannot be clipped."
-        )
+        raise ValueError(f"parameters {values.tolist()} contain a value that is not finite; it cannot be clipped.")
     clipped = np.clip(values, limits[:, 0], limits[:, 1])
     for k in np.flatnonzero(clipped != values):
         logger.warning("parameter %d clipped from %g to %g", k, values[k], clipped[k])
@@ -219,9 +254,7 @@ def validate_experimental_setup(q, L, wavelength=None) -> ValidationResult:
         if not low <= value <= high
     ]
     if wavelength is not None and wavelength > 0 and q > 4 * np.pi / wavelength:
-        violations.append(
-            f"q = {q:g} 1/Å cannot be reached with wavelength {wavelength:g} Å: q must be ≤ 4π/λ."
-        )
+        violations.append(f"q = {q:g} 1/Å cannot be reached with wavelength {wavelength:g} Å: q must be ≤ 4π/λ.")
     message = f"FAIL: {' '.join(violations)}" if violations else "OK: geometry within the usual ranges"
     return ValidationResult(not violations, violations, len(checks), message)
 

@@ -107,7 +107,7 @@ def case(request) -> Case:
 
 @pytest.fixture(scope="module")
 def strict_jax():
-    """JAX raises on implicit rank promotion and on the first NaN, even in a branch that ``where`` would discard.
+    """JAX raises on implicit rank promotion and on the first NaN, even where ``where`` would discard it.
 
     Modules opt in with ``pytestmark``: samplers and other third parties pass neither.
     """

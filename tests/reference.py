@@ -1,4 +1,4 @@
-"""The specification's equations as slow double loops: the oracle of the tests, sharing no line with the library.
+"""The specification's equations as slow double loops: the oracle of the tests, sharing no line with ours.
 
 Every pair of frames sums its own trapezoids from i to j; nothing is cumulative, vectorised or differenced.
 """
@@ -51,7 +51,7 @@ def g1_diffusion(params, t, q, dt):
 
 
 def g1_shear(params, t, phi, q, L, dt, convention="spec"):
-    """sinc(scale · q L dt / 2π · cos(φ0 - φ) ∫γ̇)^power of every pair, shape (P, n, n); ones for three parameters."""
+    """sinc(scale · q L dt / 2π · cos(φ0 - φ) ∫γ̇)^power of every pair, shape (P, n, n); static: ones."""
     n = len(t)
     g1 = np.ones((len(phi), n, n))
     if len(params) == 3:
@@ -76,7 +76,7 @@ def g1_total(params, t, phi, q, L, dt, convention="spec"):
 
 
 def g2(params, t, phi, q, L, contrast, offset, dt, convention="spec"):
-    """offset + contrast g1² of every pair; contrast and offset are numbers or one an angle; shape (P, n, n)."""
+    """offset + contrast g1² of every pair, shape (P, n, n); contrast and offset: numbers or one an angle."""
     g1 = g1_total(params, t, phi, q, L, dt, convention)
     contrast, offset = np.broadcast_to(contrast, len(phi)), np.broadcast_to(offset, len(phi))
     model = np.empty_like(g1)
@@ -96,7 +96,7 @@ def chi_squared(data, model, sigma, strict_upper=False):
 
 
 def central_difference(function, x, relative_step=1e-5):
-    """Derivative of an array-valued function with respect to each entry of x (error O(h²)), last axis the entries."""
+    """Derivatives of an array-valued function (error O(h²)); the entries of x are the last axis."""
     columns = []
     for k in range(len(x)):
         step = relative_step * max(abs(x[k]), 1e-3)

@@ -104,9 +104,7 @@ def test_the_raw_diagonal_goes_into_an_aps_file(tmp_path, write):
     record = make_record()
     record.c2[:, range(7), range(7)] = 1.5
     write(tmp_path / "file.h5", record)
-    np.testing.assert_array_equal(
-        read_two_time(tmp_path / "file.h5", **SELECTION).raw_diagonal, record.raw_diagonal
-    )
+    np.testing.assert_array_equal(read_two_time(tmp_path / "file.h5", **SELECTION).raw_diagonal, record.raw_diagonal)
 
 
 @pytest.mark.parametrize(

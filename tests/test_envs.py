@@ -91,8 +91,7 @@ def test_environment_is_the_locked_one():
         if requirement.marker is None or requirement.marker.evaluate()
     }
     installed = {
-        normalized(distribution.name): distribution.version
-        for distribution in importlib.metadata.distributions()
+        normalized(distribution.name): distribution.version for distribution in importlib.metadata.distributions()
     }
     assert installed == expected
 

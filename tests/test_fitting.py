@@ -108,9 +108,7 @@ def test_not_a_number_is_not_hidden(backend):
 @pytest.mark.parametrize("n_chunks", [1, 2, 7])
 def test_chunks_are_one_block(backend, n_chunks):
     rng = np.random.default_rng(2)
-    theory = rng.random((3, 7 * 2 * 5)) + 1e3 * np.array(
-        [[0.0], [1.0], [1e3]]
-    )  # far from zero: centring matters
+    theory = rng.random((3, 7 * 2 * 5)) + 1e3 * np.array([[0.0], [1.0], [1e3]])  # far from zero: centring matters
     data = 0.2 * theory + 1.0 + 0.01 * rng.standard_normal(theory.shape)
     chunks = [np.moveaxis(v.reshape(3, n_chunks, -1), 1, 0) for v in (theory, data)]
     whole = solve_least_squares_jax(theory, data)
@@ -364,13 +362,9 @@ def test_scaling_of_the_engine_respects_bounds(caplog):
     theory = np.linspace(0.0, 1.0, 20)
     engine = UnifiedHomodyneEngine(parameter_space=ParameterSpace(contrast_bounds=(0.1, 0.4)))
     with caplog.at_level(logging.WARNING):
-        assert_allclose(
-            engine.estimate_scaling_parameters(0.3 * theory + 1.0, theory), (0.3, 1.0), rtol=1e-13
-        )
+        assert_allclose(engine.estimate_scaling_parameters(0.3 * theory + 1.0, theory), (0.3, 1.0), rtol=1e-13)
         assert not caplog.records
-        assert_allclose(
-            engine.estimate_scaling_parameters(0.8 * theory + 1.0, theory), (0.4, 1.0), rtol=1e-13
-        )
+        assert_allclose(engine.estimate_scaling_parameters(0.8 * theory + 1.0, theory), (0.4, 1.0), rtol=1e-13)
     assert "contrast 0.8, offset 1 are moved to 0.4, 1" in caplog.text
     unbounded = engine.estimate_scaling_parameters(0.8 * theory + 1.0, theory, validate_bounds=False)
     assert_allclose(unbounded, (0.8, 1.0), rtol=1e-13)

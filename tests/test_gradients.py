@@ -174,13 +174,9 @@ def test_complex_step_refuses_a_function_that_drops_the_imaginary_part(cast):
 @settings(max_examples=60, deadline=None)
 def test_the_unit_of_a_parameter_does_not_matter(unit, x, method):
     # exp(-x²) + x has length 0.3 to 1 over this range; a factor of 10 on the tolerance covers it.
-    gradient = numpy_gradient(
-        lambda v: np.exp(-((v[0] / unit) ** 2)) + v[0] / unit, config=GradientConfig(method)
-    )
+    gradient = numpy_gradient(lambda v: np.exp(-((v[0] / unit) ** 2)) + v[0] / unit, config=GradientConfig(method))
     exact = (1 - 2 * x * np.exp(-(x**2))) / unit
-    assert gradient(np.array([x * unit]))[0] == pytest.approx(
-        exact, abs=10 * GRADIENT_TOLERANCE[method] / unit
-    )
+    assert gradient(np.array([x * unit]))[0] == pytest.approx(exact, abs=10 * GRADIENT_TOLERANCE[method] / unit)
 
 
 @pytest.mark.parametrize("method", ["central", "richardson"])
@@ -188,9 +184,7 @@ def test_the_unit_of_a_parameter_does_not_matter(unit, x, method):
 @pytest.mark.parametrize("length", [1e-5, 1.0, 100.0])
 def test_a_parameter_near_zero_takes_its_step_from_the_bend_of_the_function(method, at, length):
     """The offset of the shear rate: x says nothing about the scale on which the function changes."""
-    gradient = numpy_gradient(
-        lambda v: 1.0 + 0.3 * np.cos(v[0] / length + 0.5), config=GradientConfig(method)
-    )
+    gradient = numpy_gradient(lambda v: 1.0 + 0.3 * np.cos(v[0] / length + 0.5), config=GradientConfig(method))
     exact = -0.3 * np.sin(at / length + 0.5) / length
     assert gradient(np.array([at]))[0] == pytest.approx(exact, rel=1e-8)
 
@@ -217,9 +211,7 @@ def test_an_array_valued_function_of_a_later_argument(method):
     config = GradientConfig(method)
 
     def func(scale, v, *, power):
-        return scale * np.array(
-            [[v[0] ** power, v[0] * v[1]], [v[1], np.exp(v[0])], [1.0 + 0 * v[0], v[1] ** 2]]
-        )
+        return scale * np.array([[v[0] ** power, v[0] * v[1]], [v[1], np.exp(v[0])], [1.0 + 0 * v[0], v[1] ** 2]])
 
     v = np.array([1.5, -0.4])
     jacobian = numpy_gradient(func, 1, config)(2.0, v, power=3)
@@ -253,9 +245,7 @@ def test_threads_are_used_for_slow_functions_and_change_nothing(golden, make):
         return quartic(v)
 
     config = {n: GradientConfig("central", n_workers=n) for n in (1, 3, None)}
-    alone = make(func, config=config[1])(
-        golden["ng_x"], 0.006
-    )  # above the 5 ms from which threads are considered
+    alone = make(func, config=config[1])(golden["ng_x"], 0.006)  # above the 5 ms from which threads are considered
     assert threads == {threading.get_ident()}
     np.testing.assert_array_equal(make(func, config=config[3])(golden["ng_x"], 0.006), alone)
     assert 2 <= len(threads - {threading.get_ident()}) <= 3

@@ -76,9 +76,7 @@ def canonical(values: dict[str, object]) -> Callable[[Path], None]:
 
 def matrices(c2: np.ndarray) -> Callable[[Path], Path]:
     """A legacy file of these matrices."""
-    return lambda path: write_legacy(
-        path, dict(enumerate(c2, 1)), [0.01] * len(c2), 45.0 * np.arange(len(c2))
-    )
+    return lambda path: write_legacy(path, dict(enumerate(c2, 1)), [0.01] * len(c2), 45.0 * np.arange(len(c2)))
 
 
 NO_TWO_TIME = "no two-time data of the format auto .*exchange/C2T_all.*; the file holds "

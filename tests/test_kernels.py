@@ -1,4 +1,4 @@
-"""Layouts, kernels and public functions: golden values, closed forms, slow loops, derivatives, shapes, refusals."""
+"""Layouts, kernels, public functions: golden values, closed forms, slow loops, derivatives, refusals."""
 
 from __future__ import annotations
 
@@ -140,9 +140,7 @@ def test_chi_squared_counts_what_it_is_given(case):
     every = jax_backend.compute_chi_squared(case.params, data, sigma, *case.g2_arguments)
     np.testing.assert_allclose(every, reference.chi_squared(data, model, sigma), rtol=1e-12)
     upper = np.triu(np.ones(model.shape[1:], dtype=bool), 1)
-    once = jax_backend.compute_chi_squared(
-        case.params, data, np.where(upper, sigma, np.inf), *case.g2_arguments
-    )
+    once = jax_backend.compute_chi_squared(case.params, data, np.where(upper, sigma, np.inf), *case.g2_arguments)
     np.testing.assert_allclose(once, reference.chi_squared(data, model, sigma, strict_upper=True), rtol=1e-12)
 
 
@@ -154,10 +152,10 @@ SWEEP = settings(max_examples=40, deadline=None, derandomize=True)
 
 @st.composite
 def experiments(draw, sizes=(1, 2, 9), angles=(1, 3)):
-    """Any mode, exponents, angles, grid and convention; amplitudes such that the record sees a decay and a phase.
+    """Any mode, exponents, angles, grid and convention; amplitudes such that the record sees decay and phase.
 
-    D0 and the shear rate follow from the total exponent (up to 30) and phase (up to 50) of the record; the offsets are
-    shares of the amplitudes, negative ones down to where the rates meet their floor.
+    D0 and the shear rate follow from the total exponent (up to 30) and phase (up to 50) of the record; the
+    offsets are shares of the amplitudes, negative ones down to where the rates meet their floor.
     """
     n, dt = draw(st.sampled_from(sizes)), 10.0 ** draw(st.floats(-3.0, 0.0))
     q, L = 10.0 ** draw(st.floats(-3.0, -1.5)), 10.0 ** draw(st.floats(5.0, 7.0))
@@ -194,9 +192,7 @@ def all_paths(e):
     matrices = np.meshgrid(e.t, e.t, indexing="ij")
     yield (
         "nlsq",
-        jax_backend.compute_g2_scaled_with_factors(
-            e.params, *matrices, e.phi, *factors, 1.0, 0.0, e.dt, e.convention
-        ),
+        jax_backend.compute_g2_scaled_with_factors(e.params, *matrices, e.phi, *factors, 1.0, 0.0, e.dt, e.convention),
     )
 
 
@@ -209,7 +205,7 @@ def test_all_paths_and_both_backends_agree(e):
     assert all(isinstance(value, np.ndarray) for name, value in results.items() if name.endswith("NumPy"))
     mesh = results.pop("mesh")
     for name, value in results.items():
-        # g1² is at most one; the sums differ by the order of addition, 1e-15 of exponents and phases up to 50.
+        # g1² is at most one; sums differ by the order of addition, 1e-15 of exponents and phases up to 50.
         np.testing.assert_allclose(value, mesh, rtol=0.0, atol=1e-13, err_msg=name)
 
 
@@ -230,10 +226,31 @@ def test_model_has_the_symmetries_of_the_geometry(e):
 
     here = g1(e.params, e.phi)
     np.testing.assert_array_equal(here, here.swapaxes(1, 2))
-    # 180 degrees, and a mirror of all angles at the axis phi = 0, change nothing (rounding of cos near its zero).
+    # 180 degrees, and a mirror of all angles at phi = 0, change nothing (but the rounding of cos near zero).
     np.testing.assert_allclose(g1(e.params, e.phi + 180.0), here, atol=1e-12)
     mirrored = np.concatenate([e.params[:6], -e.params[6:]])
     np.testing.assert_allclose(g1(mirrored, -e.phi), here, atol=1e-15)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_degeneracies_of_the_model_are_exact(laminar_case, convention):
+    """What docs/model.md says no data can lift."""
+    _, _, _, q, L, dt = laminar_case.g1_arguments
+    t, phi = laminar_case.t, np.array([0.0, 90.0])
+
+    def g1(phi=phi, **changes):
+        return jax_backend.compute_g1_total(laminar_case.with_params(**changes).params, t, t, phi, q, L, dt, convention)
+
+    for total in (g1(alpha=0.0, D0=400.0, D_offset=200.0), g1(alpha=0.0, D0=100.0, D_offset=500.0)):
+        np.testing.assert_allclose(total, g1(alpha=0.0, D0=600.0, D_offset=0.0), rtol=1e-12)
+    one, other = (g1(beta=0.0, gamma_dot_t0=a, gamma_dot_t_offset=b) for a, b in ((3e-4, 7e-4), (9e-4, 1e-4)))
+    np.testing.assert_allclose(one, other, atol=1e-12)
+    np.testing.assert_allclose(g1(phi0=20.0), g1(phi0=-20.0), atol=1e-12)  # two angles: two solutions
+    three = np.array([0.0, 40.0, 90.0])
+    assert np.abs(g1(three, phi0=20.0) - g1(three, phi0=-20.0)).max() > 0.1
+    # No flow: rate on its floor.
+    still = {"gamma_dot_t_offset": -1.0}
+    np.testing.assert_array_equal(g1(phi0=20.0, beta=0.1, **still), g1(phi0=20.0, beta=-0.1, **still))
 
 
 def test_compiled_kernels_are_the_same(laminar_case):
@@ -246,15 +263,13 @@ def test_compiled_kernels_are_the_same(laminar_case):
 def test_time_axis_holds_what_a_pair_needs(case, convention):
     layout = layouts.mesh_layout(len(case.t), case.phi, case.dt)
     with jax.numpy_rank_promotion("allow"):
-        decay, phase = kernels.time_axis(
-            case.params, layout.time, jnp.asarray(case.phi), *factors_of(case), convention
-        )
+        decay, phase = kernels.time_axis(case.params, layout.time, jnp.asarray(case.phi), *factors_of(case), convention)
     decay, phase = np.asarray(decay), np.asarray(phase)
     power = kernels.get_shear_convention(convention).power
     difference = phase[:, :, None] - phase[:, None, :]
     g1_squared = np.exp(-np.abs(decay[:, None] - decay[None, :])) * np.sinc(difference / np.pi) ** (2 * power)
     expected = kernels.g1_total(jnp.asarray(case.params), layout, *factors_of(case), convention) ** 2
-    # The smooth absolute value moves a shear integral of 1e-4 steps and more by at most 1e-12/1e-4² in the phase's square.
+    # Smooth-abs adds 1e-12 times the squared phase of a step, 3e-7 at most, to the squared phase.
     np.testing.assert_allclose(g1_squared, expected, atol=1e-6)
 
 
@@ -262,7 +277,7 @@ def test_time_axis_holds_what_a_pair_needs(case, convention):
 
 
 def constant_flow(shear_rate, lags=40):
-    """Constant D = 400 Å²/s and shear rate; a gap so small that smooth-abs plays no part (γ̇ of order one a step)."""
+    """Constant D = 400 Å²/s and shear rate; a gap so small that smooth-abs plays no part."""
     params = np.array([400.0, 0.0, 0.0, shear_rate, 0.0, 0.0, 10.0])
     return SimpleNamespace(
         params=params, t=0.1 * np.arange(lags), phi=np.array([10.0, 55.0]), q=0.005, L=3000.0, dt=0.1
@@ -277,8 +292,8 @@ def test_published_convention_is_the_closed_form_of_uniform_shear(shear_rate):
     phase = 0.5 * e.q * e.L * np.cos(np.deg2rad(10.0 - e.phi))[:, None, None] * shear_rate * lag
     assert shear_rate == 0.05 or phase[0].max() > 2.0 * math.pi  # beyond two sign changes of the sinc
     expected = 1.0 + 0.3 * np.exp(-(e.q**2) * 400.0 * lag) * np.sinc(phase / np.pi) ** 2
-    # Smooth-abs: 1e-12 over the squared step sum, 0.0025 at the smallest, moves the exponent 2 phase² / 3 by that share.
-    np.testing.assert_allclose(g2, expected, atol=1e-9)
+    # Smooth-abs adds (qL dt/2)² 1e-12 = 6e-13 to the squared phase.
+    np.testing.assert_allclose(g2, expected, atol=1e-12)
 
 
 def test_published_sinc_keeps_its_sign_beyond_the_null():
@@ -296,7 +311,7 @@ def test_spec_convention_is_its_closed_form_for_constant_flow():
     lag = np.abs(e.t[:, None] - e.t[None, :])
     phase = e.q * e.L * np.cos(np.deg2rad(10.0 - e.phi))[:, None, None] * 0.9 * lag / (2.0 * math.pi)
     expected = 1.0 + 0.3 * np.exp(-(e.q**2) * 400.0 * lag) * np.sinc(phase / np.pi) ** 4
-    np.testing.assert_allclose(g2, expected, atol=1e-9)
+    np.testing.assert_allclose(g2, expected, atol=1e-12)
 
 
 def test_nulls_of_the_two_conventions_lie_a_factor_pi_apart():
@@ -307,9 +322,7 @@ def test_nulls_of_the_two_conventions_lie_a_factor_pi_apart():
 
         def g1(rate, convention=convention):
             params = np.where(np.arange(7) == 3, rate, e.params)
-            return jax_backend.compute_g1_total(params, [0.0], [lag], e.phi, e.q, e.L, e.dt, convention)[
-                0, 0, 0
-            ]
+            return jax_backend.compute_g1_total(params, [0.0], [lag], e.phi, e.q, e.L, e.dt, convention)[0, 0, 0]
 
         before, at = g1(0.97 * null), g1(null)
         assert before > 1e-5 and abs(at) <= 1e-6 * before, (convention, before, at)
@@ -327,7 +340,7 @@ def test_small_phases_of_the_two_conventions_differ_by_pi_over_root_two():
         return abs(pair[0] - pair[1]), 1.0 - pair[0]
 
     (coarse, loss), (fine, _) = difference(0.02), difference(0.01)
-    # Equal to second order: sinc(x) and sinc²(x/√2) part at x⁴/360, so halving the rate divides the difference by 16.
+    # Equal to second order; they part at the fourth, so that half the rate has a sixteenth of the difference.
     assert coarse < 0.01 * loss
     assert coarse / fine == pytest.approx(16.0, rel=0.01)
 
@@ -335,9 +348,7 @@ def test_small_phases_of_the_two_conventions_differ_by_pi_over_root_two():
 def test_static_model_is_the_same_at_every_angle(static_case):
     g1 = jax_backend.compute_g1_total(static_case.params, *static_case.g1_arguments)
     np.testing.assert_array_equal(g1[0], g1[1])
-    np.testing.assert_array_equal(
-        jax_backend.compute_g1_shear(static_case.params, *static_case.g1_arguments), 1.0
-    )
+    np.testing.assert_array_equal(jax_backend.compute_g1_shear(static_case.params, *static_case.g1_arguments), 1.0)
 
 
 def test_across_the_flow_shear_is_not_seen(laminar_case):
@@ -348,9 +359,9 @@ def test_across_the_flow_shear_is_not_seen(laminar_case):
 
 
 def test_dt_stands_in_the_factors_only(laminar_case):
-    """Cumulative sums count steps: halving dt at half the times and half α-free rates halves exponent and phase."""
+    """Cumulative sums count steps: with constant D, half of dt and of all times is half of the exponent."""
     case = laminar_case.with_params(alpha=0.0, beta=0.0)
-    t, _, phi, q, L, dt = case.g1_arguments
+    t, _, _, q, _, dt = case.g1_arguments
     fine = jax_backend.compute_g1_diffusion(case.params, 0.5 * t, 0.5 * t, q, 0.5 * dt)
     coarse = jax_backend.compute_g1_diffusion(case.params, t, t, q, dt)
     np.testing.assert_allclose(fine**2, coarse, rtol=1e-12)
@@ -371,7 +382,7 @@ def test_diagonal_has_the_value_of_smooth_abs_and_no_slope(laminar_case, convent
     np.testing.assert_allclose(diagonal, np.tile(expected[:, None], len(case.t)), rtol=1e-14)
     jacobian = np.asarray(jax_backend.gradient_g2(case.params, *case.g2_arguments, convention))
     slope = np.diagonal(jacobian, axis1=1, axis2=2)  # (n_phi, n_params, n)
-    # D and shear rate enter through a difference that is zero; the angle enters through a phase of 1e-6 steps.
+    # D and shear rate enter through a difference that is zero, the angle through a phase of 1e-6 steps.
     np.testing.assert_array_equal(slope[:, :6], 0.0)
     np.testing.assert_allclose(slope[:, 6], 0.0, atol=1e-5)
 
@@ -414,7 +425,7 @@ def test_negative_diffusion_is_held_and_has_no_slope(static_case):
 
 
 def test_partly_negative_rates_have_the_slope_of_what_is_left(laminar_case):
-    # D = 1000 t - 250 and shear rate 5e-3 t - 1.25e-3 are negative in the first three frames and positive after.
+    # D = 1000 t - 250 and shear rate 5e-3 t - 1.25e-3 are negative in the first three frames, positive after.
     case = laminar_case.with_params(
         D0=1000.0, alpha=1.0, D_offset=-250.0, gamma_dot_t0=5e-3, beta=1.0, gamma_dot_t_offset=-1.25e-3
     )
@@ -435,15 +446,12 @@ def test_g1_floor_holds_the_value_and_ends_the_slope(static_case):
     slope = jax_backend.gradient_g2(case.params, *case.g2_arguments)[0, 0, 5]
     np.testing.assert_array_equal(slope, 0.0)
     # Beyond exp(-700) too the exponential is held, and nothing overflows.
-    assert (
-        jax_backend.compute_g1_diffusion(case.params * [1e6, 1, 1], case.t, case.t, case.q, case.dt)[0, 5]
-        > 0.0
-    )
+    assert jax_backend.compute_g1_diffusion(case.params * [1e6, 1, 1], case.t, case.t, case.q, case.dt)[0, 5] > 0.0
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_phase_on_the_sinc_switch_has_a_smooth_derivative(laminar_case, convention):
-    """The rate that puts pair (0, 1) on |x| = 1e-4, and its neighbours on either side, give one smooth slope."""
+    """Rates that put pair (0, 1) on |x| = 1e-4 and on either side of it have one smooth slope."""
     case = laminar_case.with_frames(2).with_params(beta=0.0, gamma_dot_t_offset=0.0, phi0=0.0)
     _, sinc_prefactor = factors_of(case)
     scale, power = reference.SHEAR[convention]
@@ -471,20 +479,16 @@ def test_jacobian_is_that_of_the_slow_loops(case, convention):
         lambda p: reference.g2(p, t, phi, q, L, contrast, offset, dt, convention), case.params
     )
     assert jacobian.shape == expected.shape == (len(phi), len(t), len(t), len(case.params))
-    # Central differences: 1e-10 by the step squared, 1e-11 by rounding, relative to the largest slope of a parameter.
+    # Central differences: 1e-10 by the step squared, 1e-11 by rounding, of the largest slope of a parameter.
     scale = np.abs(expected).max(axis=(0, 1, 2))
     np.testing.assert_allclose(jacobian / scale, expected / scale, atol=1e-7)
 
 
 def test_second_derivatives_are_those_of_the_first(case):
     hessian = np.asarray(jax_backend.hessian_g2(case.params, *case.g2_arguments))
-    expected = reference.central_difference(
-        lambda p: jax_backend.gradient_g2(p, *case.g2_arguments), case.params
-    )
+    expected = reference.central_difference(lambda p: jax_backend.gradient_g2(p, *case.g2_arguments), case.params)
     assert hessian.shape == expected.shape
-    np.testing.assert_allclose(
-        hessian, np.swapaxes(hessian, -1, -2), rtol=1e-9, atol=1e-12 * np.abs(hessian).max()
-    )
+    np.testing.assert_allclose(hessian, np.swapaxes(hessian, -1, -2), rtol=1e-9, atol=1e-12 * np.abs(hessian).max())
     scale = np.abs(expected).max(axis=(0, 1, 2)) + 1e-30
     np.testing.assert_allclose(hessian / scale, expected / scale, atol=1e-6)
 
@@ -523,10 +527,8 @@ def test_numerical_derivatives_of_the_numpy_backend_are_the_automatic_ones(case,
             jax_backend.hessian_chi2(params, *arguments),
         ]
     n = len(params)
-    # First derivatives to 1e-6 of the largest of each parameter; second ones, by differences of values, to 1e-4.
-    for exact, found, axes, atol in zip(
-        automatic, numerical, (1, 2, 1, 2), (1e-6, 1e-4, 1e-6, 1e-4), strict=True
-    ):
+    # First derivatives to 1e-6 of the largest of each parameter; second ones, from values alone, to 1e-4.
+    for exact, found, axes, atol in zip(automatic, numerical, (1, 2, 1, 2), (1e-6, 1e-4, 1e-6, 1e-4), strict=True):
         assert isinstance(found, np.ndarray) and found.shape == exact.shape
         exact = np.asarray(exact).reshape(-1, *([n] * axes))
         scale = np.abs(exact).max(axis=0) + 1e-12 * np.abs(exact).max()
@@ -544,9 +546,7 @@ def test_numerical_gradient_methods_run_on_the_kernels(noisy, method):
             lambda p: jax_backend.compute_chi_squared(p, *arguments), config=GradientConfig(method=method)
         )(params)
         hessian = numpy_hessian(lambda p: jax_backend.compute_chi_squared(p, *arguments))(params)
-    np.testing.assert_allclose(
-        found, exact, rtol=1e-5, atol=1e-6 * np.abs(exact * params).max() / np.abs(params).max()
-    )
+    np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-6 * np.abs(exact * params).max() / np.abs(params).max())
     np.testing.assert_allclose(hessian, hessian.T, rtol=1e-9)
 
 
@@ -594,11 +594,9 @@ def test_shapes_do_not_depend_on_the_number_of_frames(laminar_case, n):
     assert jax_backend.compute_g1_diffusion(case.params, t, t, case.q, case.dt).shape == (n, n)
     g2 = jax_backend.compute_g2_scaled(case.params, t, t, phi, case.q, case.L, 0.3, 1.0, case.dt)
     assert g2.shape == (1, n, n)
-    # Corner of the largest mesh against the same frames of a small one: nothing depends on the record's length.
+    # Corner of the mesh against the same frames alone: nothing depends on the record's length.
     few = min(n, 7)
-    small = jax_backend.compute_g2_scaled(
-        case.params, t[:few], t[:few], phi, case.q, case.L, 0.3, 1.0, case.dt
-    )
+    small = jax_backend.compute_g2_scaled(case.params, t[:few], t[:few], phi, case.q, case.L, 0.3, 1.0, case.dt)
     np.testing.assert_allclose(g2[:, :few, :few], small, rtol=1e-12)
 
 
@@ -665,7 +663,7 @@ def test_meshgrid_of_long_or_traced_vectors_is_made_anew():
 
 def test_shards_of_a_record_see_the_same_axis(laminar_case):
     """A shard of late pairs gives what the whole mesh gives: its axis is the record's, not its own."""
-    t, _, phi, q, L, dt = laminar_case.g1_arguments
+    t, _, phi, _, _, dt = laminar_case.g1_arguments
     whole = jax_backend.compute_g1_total(laminar_case.params, *laminar_case.g1_arguments)
     grid = layouts.precompute_shard_grid(t, t[3:5], t[[5, 5]], dt)
     shard = jax_backend.compute_g1_total_with_precomputed(
@@ -682,9 +680,9 @@ LAMINAR = np.array([5000.0, -0.5, 500.0, 1e-3, -0.3, 1e-4, 3.0])
 GOOD = dict(params=LAMINAR, t1=T, t2=T, phi=PHI, q=0.0054, L=2e6, contrast=0.3, offset=1.0, dt=0.1)
 
 BAD_G2 = {
-    "five parameters": (dict(params=LAMINAR[:5]), r"vector of 3 \(static\) or 7 \(laminar_flow\) numbers.*\(5,\)"),
+    "five parameters": (dict(params=LAMINAR[:5]), r"vector of 3 \(static\) or 7 \(laminar_flow\).*\(5,\)"),
     "matrix of parameters": (dict(params=LAMINAR[None]), r"params must be a vector.*\(1, 7\)"),
-    "NaN parameter": (dict(params=np.where(np.arange(7) == 1, np.nan, LAMINAR)), r"params = .*nan.*not finite; correct"),
+    "NaN parameter": (dict(params=np.where(LAMINAR == -0.5, np.nan, LAMINAR)), r"params = .*nan.*not finite"),
     "NaN diffusion": (dict(params=np.array([np.nan, 0.5, 1.0])), r"params = \[nan, 0.5, 1.0\].*not finite"),
     "infinite parameter": (dict(params=[np.inf, 0.5, 1.0]), r"params = \[inf.*not finite"),
     "cube of times": (dict(t1=T[None, None]), r"t1 and t2 must be vectors or equal matrices.*\(1, 1, 4\)"),
@@ -701,7 +699,7 @@ BAD_G2 = {
     "dt NaN": (dict(dt=np.nan), "dt = nan s must be one finite and positive number"),
     "dt text": (dict(dt="0.1"), "dt = 0.1 s must be one finite and positive number"),
     "dt vector": (dict(dt=np.array([0.1, 0.1])), "dt = .* must be one finite and positive number"),
-    "dt of other data": (dict(dt=0.15), r"t1 does not lie on frames 0.15 s apart.*Check that dt is the time between"),
+    "dt of other data": (dict(dt=0.15), r"t1 does not lie on frames 0.15 s apart.*Check that dt"),
     "q zero": (dict(q=0.0), "q = 0.0 1/Å must be one finite and positive number"),
     "q negative": (dict(q=-1.0), "q = -1.0 1/Å must be"),
     "q missing": (dict(q=None), "q is missing: give it in 1/Å"),
@@ -709,7 +707,7 @@ BAD_G2 = {
     "L NaN": (dict(L=np.nan), "L = nan Å must be"),
     "convention": (dict(shear_convention="exact"), "'exact' does not exist; choose one of spec, published"),
     "convention at rest": (dict(params=LAMINAR[:3], shear_convention="exact"), "'exact' does not exist"),
-    "contrasts": (dict(contrast=[0.1, 0.2, 0.3]), r"contrast must be one number or one an angle.*\(3,\) for 2 angles"),
+    "contrasts": (dict(contrast=[0.1, 0.2, 0.3]), r"contrast must be one number or one an.*\(3,\) for 2"),
     "offsets": (dict(offset=np.ones((2, 2))), r"offset must be one number or one an angle.*\(2, 2\)"),
 }  # fmt: skip
 
@@ -726,11 +724,11 @@ def test_bad_argument_of_g2_is_named_with_its_value_and_remedy(changes, words, d
 DATA = np.ones((2, 4, 4))
 BAD_CHI2 = {
     "one angle short": (dict(data=DATA[:1]), r"data have shape \(1, 4, 4\), the model \(2, 4, 4\)"),
-    "NaN in data": (dict(data=np.where(np.arange(4) == 2, np.nan, DATA)), "data hold values that are not finite"),
-    "sigma zero": (dict(sigma=0.0), "sigma must be positive; found 0.0"),
-    "sigma NaN": (dict(sigma=np.nan), "sigma must be positive; found nan"),
-    "sigma negative": (dict(sigma=np.where(np.arange(4) == 2, -0.1, DATA)), "sigma must be positive; found -0.1"),
-    "sigma of a wrong shape": (dict(sigma=np.ones(3)), r"sigma .*\(3,\)"),
+    "NaN in data": (dict(data=np.full((2, 4, 4), np.nan)), "data hold 32 entries that are not finite; replace"),
+    "sigma zero": (dict(sigma=0.0), "sigma must be positive everywhere; its smallest entry is 0.0"),
+    "sigma NaN": (dict(sigma=np.nan), "sigma must be positive everywhere; its smallest entry is nan"),
+    "sigma negative": (dict(sigma=DATA - 1.1), "sigma must be positive everywhere.*-0.1"),
+    "sigma of a wrong shape": (dict(sigma=np.ones(3)), r"sigma of shape \(3,\) cannot be broadcast to data"),
     "dt missing": (dict(dt=None), "dt is missing"),
 }  # fmt: skip
 
@@ -750,9 +748,9 @@ def test_traced_geometry_is_refused(name):
 
 
 BAD_POINTS = {
-    "unequal lengths": (dict(t2=T[1:]), r"t1 and t2 must be vectors of one length; found shapes \(4,\) and \(3,\)"),
+    "unequal lengths": (dict(t2=T[1:]), r"vectors of one length; found shapes \(4,\) and \(3,\)"),
     "matrices": (dict(t1=T[None], t2=T[None]), r"vectors of one length; found shapes \(1, 4\)"),
-    "angles of other points": (dict(phi=np.zeros(3)), r"phi must be one angle or one for each of 4 points.*\(3,\)"),
+    "angles of other points": (dict(phi=np.zeros(3)), r"one angle or one for each of 4 points.*\(3,\)"),
     "negative time": (dict(t2=T - 0.1), "t2 begins at -0.1 s"),
     "between frames": (dict(t1=T + 0.05), "t1 does not lie on frames 0.1 s apart"),
     "dt missing": (dict(dt=None), "dt is missing"),
@@ -767,7 +765,7 @@ def test_bad_points_are_named(changes, words):
 
 
 BAD_SHARDS = {
-    "gap in the axis": (dict(time_grid=T[[0, 2, 3]]), "time_grid must rise by dt = 0.1 s from entry to entry"),
+    "gap in the axis": (dict(time_grid=T[[0, 2, 3]]), "time_grid must rise by dt = 0.1 s from"),
     "pair outside": (dict(t2=T + 0.1), "frame 0 to 4 of an axis of 4 frames; give the whole axis"),
     "unequal lengths": (dict(t1=T[:2]), r"vectors of one length; found shapes \(2,\) and \(4,\)"),
     "between frames": (dict(t1=T + 0.05), "t1 does not lie on frames"),
@@ -790,7 +788,7 @@ def test_mesh_without_frames_and_meshgrid_of_numbers_are_refused():
 
 @pytest.mark.parametrize("position", range(7))
 def test_traced_nan_stays_nan(position):
-    """Under jit a parameter cannot be refused; a NaN must then reach the result, not end as the floor of a rate."""
+    """Under jit a parameter cannot be refused: NaN reaches the result, and does not end as a rate's floor."""
     params = np.where(np.arange(7) == position, np.nan, LAMINAR)
     arguments = {name: value for name, value in GOOD.items() if name != "params"}
     with jax.debug_nans(False):

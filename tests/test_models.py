@@ -84,9 +84,7 @@ def test_names_bounds_and_defaults(model, name, parameters):
     assert model.get_parameter_bounds() == [bounds[p] for p in parameters]
     defaults = model.get_default_parameters()
     assert model.validate_parameters(defaults)
-    assert model.get_parameter_dict(defaults) == dict(
-        zip(parameters, np.asarray(defaults).tolist(), strict=True)
-    )
+    assert model.get_parameter_dict(defaults) == dict(zip(parameters, np.asarray(defaults).tolist(), strict=True))
     outside = np.array(defaults)
     outside[1] = 2.5
     assert not model.validate_parameters(outside)
@@ -236,18 +234,12 @@ def test_a_wrong_gradient_is_found(laminar_case, monkeypatch):
     model = CombinedModel()
     right = model.get_gradient_function()
     factors = np.array([1.0, 1.0, 1.0, 1.0, 1.001, 1.0, 1.0])
-    monkeypatch.setattr(
-        model, "get_gradient_function", lambda: lambda *args: factors * np.asarray(right(*args))
-    )
-    report = model.validate_gradient_accuracy(
-        GradientProblem(laminar_case.params, *laminar_case.g2_arguments)
-    )
+    monkeypatch.setattr(model, "get_gradient_function", lambda: lambda *args: factors * np.asarray(right(*args)))
+    report = model.validate_gradient_accuracy(GradientProblem(laminar_case.params, *laminar_case.g2_arguments))
     assert not report["valid"]
     assert report["differences"]["richardson"]["beta"] == pytest.approx(1e-3, rel=1e-4)
     assert "by beta against" in report["verdict"]
-    monkeypatch.setattr(
-        model, "get_gradient_function", lambda: lambda *args: np.nan * np.asarray(right(*args))
-    )
+    monkeypatch.setattr(model, "get_gradient_function", lambda: lambda *args: np.nan * np.asarray(right(*args)))
     report = model.validate_gradient_accuracy()
     assert not report["valid"]
     assert "not finite" in report["verdict"]
@@ -310,9 +302,7 @@ def test_c2_with_one_scaling_an_angle(laminar_case, convention, backend, monkeyp
     model = HomodyneModel(config_of(case, analysis_settings={"shear_convention": convention}))
     contrast, offset = np.array([0.1, 0.2, 0.3]), np.array([1.0, 1.1, 0.9])
     c2 = model.compute_c2(case.params, case.phi, contrast, offset)
-    expected = reference.g2(
-        case.params, case.t, case.phi, case.q, case.L, contrast, offset, case.dt, convention
-    )
+    expected = reference.g2(case.params, case.t, case.phi, case.q, case.L, contrast, offset, case.dt, convention)
     np.testing.assert_allclose(c2, expected, rtol=1e-12)
 
 
@@ -461,9 +451,7 @@ def test_engine_against_the_double_loops(case, backend, monkeypatch):
     np.testing.assert_allclose(case.offset + case.contrast * g1**2 + 0 * loops, loops, rtol=1e-12)
     np.testing.assert_allclose(engine.compute_g2(case.params, *case.g2_arguments), loops, rtol=1e-12)
     options = {"analysis_mode": mode_of(case), "shear_convention": "published"}
-    np.testing.assert_allclose(
-        compute_g2_theory(case.params, *case.g2_arguments, **options), loops, rtol=1e-12
-    )
+    np.testing.assert_allclose(compute_g2_theory(case.params, *case.g2_arguments, **options), loops, rtol=1e-12)
     data = loops + 0.01 * np.random.default_rng(1).standard_normal(loops.shape)
     sigma = np.full(loops.shape, 0.01)
     sigma[:, np.tri(6, dtype=bool)] = np.inf  # each pair once, no diagonal
@@ -483,14 +471,10 @@ def test_batch_against_the_golden_file(golden_case, backend, monkeypatch):
     arguments = (values["data"], values["sigma"], *golden_case.g2_arguments)
     bad = [k for k, row in enumerate(batch) if not engine.model.validate_parameters(row)]
     if bad:  # some golden parameters lie outside the bounds, which the engine holds
-        with pytest.raises(
-            ValueError, match=rf"row {bad[0]} of params_batch: FAIL: .* (D0|D_offset) = .* is outside"
-        ):
+        with pytest.raises(ValueError, match=rf"row {bad[0]} of params_batch: FAIL: .* (D0|D_offset) = .* is outside"):
             engine.batch_computation(batch, *arguments)
         return
-    np.testing.assert_allclose(
-        engine.batch_computation(batch, *arguments), values["batch_chi2_true_dt"], rtol=1e-8
-    )
+    np.testing.assert_allclose(engine.batch_computation(batch, *arguments), values["batch_chi2_true_dt"], rtol=1e-8)
     chi2 = engine.compute_chi_squared(batch[1], *arguments)
     assert chi2 == pytest.approx(float(values["chi2_at_1p02"]), rel=1e-8)
 
@@ -649,9 +633,7 @@ def test_without_jax_the_library_computes_the_same(laminar_case):
     assert answer.returncode == 0, answer.stderr
     result = json.loads(answer.stdout)
     assert (result["backend"], result["method"], result["jax"]) == ("numpy", "numpy_fallback", None)
-    np.testing.assert_allclose(
-        result["g1"], engine.compute_g1(case.params, *case.g1_arguments), rtol=1e-12, atol=1e-15
-    )
+    np.testing.assert_allclose(result["g1"], engine.compute_g1(case.params, *case.g1_arguments), rtol=1e-12, atol=1e-15)
     g2 = engine.compute_g2(case.params, *case.g2_arguments)
     np.testing.assert_allclose(result["g2"], g2, rtol=1e-12)
     np.testing.assert_allclose(result["c2"], g2, rtol=1e-12)

@@ -89,9 +89,9 @@ def test_values_that_are_not_finite_are_left_out():
     lag = np.arange(300.0)
     c2 = 1.0 + 0.3 * np.exp(-lag / 30.0)
     spoilt, spoilt_lag = np.insert(c2, 50, [np.nan, np.inf, 1.0]), np.insert(lag, 50, [50.0, 50.0, np.nan])
-    assert estimate_contrast_offset_from_quantiles(
-        spoilt, spoilt_lag
-    ) == estimate_contrast_offset_from_quantiles(c2, lag)
+    assert estimate_contrast_offset_from_quantiles(spoilt, spoilt_lag) == estimate_contrast_offset_from_quantiles(
+        c2, lag
+    )
 
 
 def test_an_angle_with_few_points_is_named(caplog):
@@ -99,14 +99,10 @@ def test_an_angle_with_few_points_is_named(caplog):
     index = np.repeat([0, 1], [400, 99])
     log = logging.getLogger("of the caller")
     with caplog.at_level(logging.WARNING):
-        found = estimate_per_angle_scaling(
-            rng.random(499), rng.random(499), np.zeros(499), index, 2, *BOUNDS, log
-        )
+        found = estimate_per_angle_scaling(rng.random(499), rng.random(499), np.zeros(499), index, 2, *BOUNDS, log)
     assert (found["contrast_1"], found["offset_1"]) == (0.5, 1.0)
     assert found["contrast_0"] != 0.5
-    few = [
-        record for record in caplog.records if record.name == "of the caller" and "angle 1" in record.message
-    ]
+    few = [record for record in caplog.records if record.name == "of the caller" and "angle 1" in record.message]
     assert len(few) == 1
 
 
@@ -120,9 +116,7 @@ def test_a_clipped_estimate_is_said(caplog):
     assert "[0.5, 1.5]" in caplog.text
 
 
-@pytest.mark.parametrize(
-    "index", [np.zeros(200), np.full(200, 2), np.full(200, -1)], ids=["float", "high", "negative"]
-)
+@pytest.mark.parametrize("index", [np.zeros(200), np.full(200, 2), np.full(200, -1)], ids=["float", "high", "negative"])
 def test_bad_angle_indices(index):
     with pytest.raises(ValueError, match="integers from 0 to 1; found"):
         estimate_per_angle_scaling(np.ones(200), np.ones(200), np.ones(200), index, 2)
@@ -230,9 +224,7 @@ def test_standard_errors_allow_for_noise_shared_within_blocks_of_frames():
     # 200 repeats give the scatter to 5 %, and with 20 blocks the estimate is low by some 5 to 10 %.
     assert_allclose(np.sqrt(np.mean(errors**2, axis=0)), coefficients.std(axis=0), rtol=0.2)
     # Three errors of a mean of 200.
-    assert_allclose(
-        coefficients.mean(axis=0), [1.0, 0.5], atol=3 * coefficients.std(axis=0).max() / np.sqrt(200)
-    )
+    assert_allclose(coefficients.mean(axis=0), [1.0, 0.5], atol=3 * coefficients.std(axis=0).max() / np.sqrt(200))
 
 
 # --- modes ---
@@ -301,9 +293,7 @@ def test_covariance_expands_as_the_draws_do(mode):
     root = rng.standard_normal((scaling.n_parameters, scaling.n_parameters))
     draws = rng.standard_normal((50, scaling.n_parameters)) @ root.T
     expanded = np.concatenate(scaling.expand(draws), axis=-1) * np.ones((50, 1))
-    covariance = (
-        np.cov(draws.T).reshape(scaling.n_parameters, scaling.n_parameters) if scaling.n_parameters else root
-    )
+    covariance = np.cov(draws.T).reshape(scaling.n_parameters, scaling.n_parameters) if scaling.n_parameters else root
     # Expansion is linear, so the sample covariance expands exactly, but for rounding.
     assert_allclose(scaling.expand_covariance(covariance), np.cov(expanded.T), rtol=1e-9, atol=1e-12)
 
@@ -319,9 +309,7 @@ def test_expansion_under_jit(mode):
 def test_fourier_at_as_many_angles_as_numbers_meets_any_value():
     scaling = per_angle_scaling("fourier", PHI[:5])
     assert np.linalg.matrix_rank(scaling.basis) == 5
-    coefficients = np.concatenate(
-        [np.linalg.solve(scaling.basis, values[:5]) for values in (CONTRASTS, OFFSETS)]
-    )
+    coefficients = np.concatenate([np.linalg.solve(scaling.basis, values[:5]) for values in (CONTRASTS, OFFSETS)])
     assert_allclose(scaling.expand(coefficients), [CONTRASTS[:5], OFFSETS[:5]], rtol=1e-10)
 
 
@@ -336,7 +324,5 @@ def test_mode_errors():
         per_angle_scaling("constant", PHI)
     with pytest.raises(ValueError, match=r"shape \(6,\); found \(6,\) and \(2,\)"):
         per_angle_scaling("constant_per_angle", PHI, CONTRASTS, OFFSETS[:2])
-    with pytest.raises(
-        ValueError, match=r"auto at 6 angles takes 2 coefficients; found an array of shape \(3,\)"
-    ):
+    with pytest.raises(ValueError, match=r"auto at 6 angles takes 2 coefficients; found an array of shape \(3,\)"):
         make("auto").expand(np.ones(3))

@@ -43,9 +43,7 @@ def test_the_real_file_is_read_as_a_slow_loop_reads_it():
     bins = [k for k in range(len(q)) if abs(q[k] - 0.0101) <= 0.02 * 0.0101]
     assert len(bins) == 11
     np.testing.assert_array_equal(record.phi, phi[bins])
-    np.testing.assert_array_equal(
-        record.c2, [slow_matrix(COLLOID, f"exchange/C2T_all/g2_{k + 1:05d}") for k in bins]
-    )
+    np.testing.assert_array_equal(record.c2, [slow_matrix(COLLOID, f"exchange/C2T_all/g2_{k + 1:05d}") for k in bins])
     np.testing.assert_array_equal(record.raw_diagonal, [np.diagonal(matrix) for matrix in record.c2])
     np.testing.assert_array_equal(record.frames, range(1, 101))
     assert record.c2.dtype == np.float32 and record.frames.dtype == np.int64
@@ -134,10 +132,7 @@ def test_of_several_rings_the_nearest_bin_is_kept_at_each_angle():
     with h5py.File(COLLOID) as file:
         q, phi = file["xpcs/dqlist"][0], file["xpcs/dphilist"][0]
     within = [k for k in range(len(q)) if abs(q[k] - middle) <= 0.06 * middle]
-    kept = [
-        min((k for k in within if phi[k] == angle), key=lambda k: abs(q[k] - middle))
-        for angle in set(phi[within])
-    ]
+    kept = [min((k for k in within if phi[k] == angle), key=lambda k: abs(q[k] - middle)) for angle in set(phi[within])]
     kept.sort(key=lambda k: phi[k])
     assert len(within) == 22 and len(kept) == 11 and np.ptp(q[kept]) > 0.001
     np.testing.assert_array_equal(record.phi, phi[kept])

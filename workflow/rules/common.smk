@@ -1,0 +1,95 @@
+"""Tables, their checks, and the answers to "which file?"; no rules."""
+
+import hashlib
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+# .../workflow/rules -> the repository, also when another workflow uses this one as a module.
+HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
+sys.path[:0] = [str(HOUSE), str(HOUSE / "workflow" / "scripts")]
+
+from tables import checked, read_datasets, read_simulation
+
+
+def or_stop(function, *args):
+    """Call, and end the run with the sentence where something is wrong."""
+    try:
+        return function(*args)
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def library_hash():
+    """SHA-256 of the library's sources: a param of every rule, so that editing it runs the rules anew."""
+    digest = hashlib.sha256()
+    for source in sorted((HOUSE / "homodyne_lib").glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+or_stop(checked, config, "config", "configuration")
+TABLE = or_stop(read_datasets, config["datasets"])
+DATASETS = list(TABLE)
+SIMULATED = [name for name, row in TABLE.items() if row["format"] == "speckle-sim"]
+LIBRARY = library_hash()
+
+
+wildcard_constraints:
+    dataset="|".join(DATASETS),
+    shard=r"\d+",
+    n_shards=r"\d+",
+
+
+def row_of(wildcards):
+    return TABLE[wildcards.dataset]
+
+
+def data_file(wildcards):
+    """The measured or simulated file; absent from the inputs when missing, so that ingest can say so and others go on."""
+    if wildcards.dataset in SIMULATED:
+        return f"results/{wildcards.dataset}/simulated.h5"
+    path = row_of(wildcards)["path"]
+    return path if Path(path).is_file() else []
+
+
+def shape_of(wildcards):
+    """(n_phi, n_frames) of a dataset, read from the file's headers or the simulation's description."""
+    from homodyne_lib.physics import parameter_names
+    from homodyne_lib.selection import parse_phi_ranges
+    from homodyne_lib.two_time import two_time_shape
+
+    row = row_of(wildcards)
+    try:
+        if row["format"] == "speckle-sim":
+            plan = read_simulation(row["path"], parameter_names(row["analysis_mode"]))
+            return len(plan["phi"]), plan["n_frames"]
+        return two_time_shape(
+            row["path"],
+            format=row["format"],
+            wavevector_q=row["wavevector_q"],
+            q_tolerance=row["q_tolerance"],
+            phi_ranges=parse_phi_ranges(row["phi_ranges"]),
+            start_frame=row["start_frame"],
+            end_frame=row["end_frame"],
+        )
+    except ValueError:
+        # Simulate, or ingest, says what is wrong with the file and ends this dataset; until then the smallest plan holds.
+        return 1, 20
+
+
+def n_shards(wildcards):
+    from homodyne_lib.shards import shard_count
+
+    return shard_count(*shape_of(wildcards), config["cmc"]["shards"])
+
+
+def shard_files(wildcards):
+    k = n_shards(wildcards)
+    return [f"results/{wildcards.dataset}/shards/{s}-of-{k}.npz" for s in range(k)]
+
+
+def memory_mb(wildcards):
+    """Room for two copies of c2 in double precision and for the libraries."""
+    n_phi, n_frames = shape_of(wildcards)
+    return int(700 + 2 * n_phi * n_frames**2 * 8 / 1e6)

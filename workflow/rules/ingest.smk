@@ -1,0 +1,98 @@
+"""From the detector's file to the canonical one.
+
+REQUIRED INPUTS: the file of the dataset's row, or a simulation's description.
+OUTPUTS: results/{dataset}/c2.h5, results/{dataset}/scaling.json.
+STEPS: simulate (where asked for), ingest, correct the diagonal, estimate the scaling.
+"""
+
+
+rule simulate:
+    """Simulate speckle movies with known truth and write their c2 in the APS layout."""
+    input:
+        lambda w: row_of(w)["path"],
+    output:
+        "results/{dataset}/simulated.h5",
+    log:
+        "results/{dataset}/logs/simulate.log",
+    benchmark:
+        "results/{dataset}/benchmarks/simulate.tsv"
+    params:
+        row=row_of,
+        shear_convention=config["shear_convention"],
+        library=LIBRARY,
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    conda:
+        "../../envs/homodyne.yaml"
+    script:
+        "../scripts/simulate.py"
+
+
+rule ingest:
+    """Read the bins and frames of a row, complete the matrices, check them, estimate the noise."""
+    input:
+        data=data_file,
+    output:
+        temp("results/{dataset}/ingested.h5"),
+    log:
+        "results/{dataset}/logs/ingest.log",
+    benchmark:
+        "results/{dataset}/benchmarks/ingest.tsv"
+    params:
+        row=row_of,
+        library=LIBRARY,
+    threads: 1
+    resources:
+        mem_mb=memory_mb,
+        runtime=30,
+    conda:
+        "../../envs/homodyne.yaml"
+    script:
+        "../scripts/ingest.py"
+
+
+rule correct_diagonal:
+    """Replace the diagonal, where a frame meets itself and shot noise adds up; the raw one is kept beside it."""
+    input:
+        "results/{dataset}/ingested.h5",
+    output:
+        "results/{dataset}/c2.h5",
+    log:
+        "results/{dataset}/logs/correct_diagonal.log",
+    benchmark:
+        "results/{dataset}/benchmarks/correct_diagonal.tsv"
+    params:
+        method=config["diagonal_correction"]["method"],
+        library=LIBRARY,
+    threads: 1
+    resources:
+        mem_mb=memory_mb,
+        runtime=30,
+    conda:
+        "../../envs/homodyne.yaml"
+    script:
+        "../scripts/correct_diagonal.py"
+
+
+rule estimate_scaling:
+    """Estimate contrast and offset of each angle from quantiles."""
+    input:
+        "results/{dataset}/c2.h5",
+    output:
+        "results/{dataset}/scaling.json",
+    log:
+        "results/{dataset}/logs/estimate_scaling.log",
+    benchmark:
+        "results/{dataset}/benchmarks/estimate_scaling.tsv"
+    params:
+        library=LIBRARY,
+    threads: 1
+    resources:
+        mem_mb=memory_mb,
+        runtime=30,
+    conda:
+        "../../envs/homodyne.yaml"
+    script:
+        "../scripts/estimate_scaling.py"

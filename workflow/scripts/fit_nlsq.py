@@ -1,0 +1,65 @@
+"""Fit the model to one record; where it has a flow, also fit it without and compare."""
+
+import script_support
+
+from homodyne_lib.data import read_correlations
+from homodyne_lib.files import read_json, write_json
+from homodyne_lib.nlsq import fit_nlsq, make_problem
+from homodyne_lib.per_angle import per_angle_scaling
+from homodyne_lib.physics import is_static
+from homodyne_lib.results import flow_test, nlsq_record
+
+
+def fit(path_to_c2, path_to_scaling, path_to_output, *, analysis_mode, settings, scaling, shear_convention, seed, progress):
+    """Write nlsq.json."""
+    record, quantiles = read_correlations(path_to_c2), read_json(path_to_scaling)
+    per_angle = per_angle_scaling(
+        scaling["per_angle_mode"], record.phi, quantiles["contrast"], quantiles["offset"], scaling["fourier_order"]
+    )
+
+    def fitted(mode, options):
+        problem = make_problem(
+            record.c2,
+            record.sigma,
+            record.phi,
+            record.q,
+            record.dt,
+            per_angle,
+            mode,
+            record.stator_rotor_gap,
+            shear_convention,
+        )
+        options = dict(options, n_starts=options["starts"], start=options["start"] or None)
+        del options["starts"]
+        return problem, fit_nlsq(problem, seed=seed, **options)
+
+    problem, result = fitted(analysis_mode, settings)
+    progress(f"χ²/dof = {result.reduced_chi2:.4g} from {result.n_points} points; {result.message}")
+    content = nlsq_record(result, problem, analysis_mode, record.sigma)
+    if scaling["per_angle_mode"].startswith("constant"):
+        # Only these modes lean on the quantile estimates.
+        content["warnings"] = [*quantiles["warnings"], *content["warnings"]]
+    if not is_static(analysis_mode):
+        without = {key: {} for key in ("start", "fixed", "bounds")}
+        _, static = fitted("static", settings | without)
+        content["flow_test"] = flow_test(static, result, record.c2.shape[1])
+        progress(content["flow_test"]["sentence"])
+    for warning in content["warnings"]:
+        progress(f"Warning: {warning}")
+    write_json(path_to_output, content)
+
+
+script_support.run(
+    globals().get("snakemake"),
+    lambda job, log: fit(
+        job.input.c2,
+        job.input.scaling,
+        job.output[0],
+        analysis_mode=job.params.row["analysis_mode"],
+        settings=job.params.settings,
+        scaling=job.params.scaling,
+        shear_convention=job.params.shear_convention,
+        seed=job.params.seed,
+        progress=log,
+    ),
+)

@@ -1,0 +1,38 @@
+"""Read one row's measurement from its file, estimate the noise, and write the canonical record."""
+
+import script_support
+
+from dataclasses import replace
+
+from homodyne_lib.data import write_correlations
+from homodyne_lib.noise import estimate_sigma
+from homodyne_lib.selection import parse_phi_ranges
+from homodyne_lib.two_time import read_two_time
+
+
+def ingest(path_to_data, path_to_output, row, progress):
+    """Read, check, estimate the noise, write."""
+    record = read_two_time(
+        path_to_data,
+        format=row["format"],
+        wavevector_q=row["wavevector_q"],
+        q_tolerance=row["q_tolerance"],
+        phi_ranges=parse_phi_ranges(row["phi_ranges"]),
+        dt=row["dt"],
+        start_frame=row["start_frame"],
+        end_frame=row["end_frame"],
+        stator_rotor_gap=row.get("stator_rotor_gap"),
+    )
+    n_phi, n_frames, _ = record.c2.shape
+    progress(f"{n_phi} angles × {n_frames} frames at q = {record.q:.5g} 1/Å from {record.source}")
+    for note in record.notes:
+        progress(f"Note: {note}")
+    write_correlations(path_to_output, replace(record, sigma=estimate_sigma(record.c2)))
+
+
+script_support.run(
+    globals().get("snakemake"),
+    lambda job, log: ingest(
+        job.input.get("data") or job.params.row["path"], job.output[0], job.params.row, log
+    ),
+)
