@@ -27,3 +27,7 @@ rule all:
         "results/summary.html",
         "results/summary.csv",
         collect("results/{dataset}/report.html", dataset=DATASETS),
+
+
+onerror:
+    print("", *failures(), sep="\n", file=sys.stderr)

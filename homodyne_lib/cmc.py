@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpyro.infer import MCMC, NUTS
 
@@ -29,10 +28,13 @@ class ShardDraws:
         Unconstrained coordinates, log noise scale, scaling coefficients.
     stats : dict of str to ndarray, shape (n_chains, n_draws)
         ``diverging``, ``energy``, ``n_steps``, ``acceptance_rate`` of the sampler.
+    reference_time : float
+        Of the coordinates [s].
     """
 
     x: np.ndarray
     stats: dict[str, np.ndarray]
+    reference_time: float
 
 
 def sample_shard(
@@ -43,7 +45,7 @@ def sample_shard(
     n_warmup: int,
     n_draws: int,
     n_chains: int = 4,
-    target_acceptance: float = 0.9,
+    target_acceptance: float = 0.8,
     progress: Callable[[str], None] = lambda text: None,
 ) -> ShardDraws:
     """Sample a shard with NUTS (NumPyro), whitened by the Gauss-Newton matrix at the fit.
@@ -88,7 +90,8 @@ def sample_shard(
             f"draw, {int(taken['diverging'].sum())} divergences"
         )
     labels = ("diverging", "energy", "n_steps", "acceptance_rate")
-    return ShardDraws(np.stack(chains), dict(zip(labels, np.moveaxis(np.array(stats, dtype=float), 1, 0), strict=True)))
+    by_label = dict(zip(labels, np.moveaxis(np.array(stats, dtype=float), 1, 0), strict=True))
+    return ShardDraws(np.stack(chains), by_label, posterior.coordinates.time)
 
 
 def combine_shards(shards: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,6 +1,10 @@
-"""Unconstrained coordinates of the physical parameters: u on the real line, onto the bounds by a logistic curve.
+"""Unconstrained coordinates in which a posterior is nearly normal.
 
-The curve acts on the search scale (:mod:`~homodyne_lib.parameter_scales`). One more coordinate, log s, multiplies the noise.
+Amplitude, exponent and offset of a rate are strongly entangled: D0 is D extrapolated to 1 s, wherever the record lies, and
+an offset matters only beside the amplitude. What the data see is the rate R at a time within the record, its exponent, and
+the share of the power law in R. Coordinates are therefore log R and the exponent, each mapped onto its bounds by a logistic
+curve, and the logarithm of the share, amplitude t^exponent / R, which is 0 without offset. The bounds of an amplitude are
+thus those of the rate within the record. φ0 has a logistic curve too. One more coordinate, log s, multiplies the noise.
 """
 
 from __future__ import annotations
@@ -9,23 +13,33 @@ from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import sigmoid
+from jax.nn import log_sigmoid, sigmoid
 
-from homodyne_lib.parameter_scales import from_search_scale, search_bounds, to_search_scale
+from homodyne_lib.parameter_scales import prior_normal, search_bounds, to_search_scale
+from homodyne_lib.physics_utils import power_law
 
-__all__ = ["Coordinates"]
+__all__ = ["Coordinates", "reference_time"]
 
+_RATES = (("D0", "alpha", "D_offset"), ("gamma_dot_t0", "beta", "gamma_dot_t_offset"))
 # A fitted value on a bound starts this far inside, as a share of the width: the logistic curve ends at infinity.
 _INSIDE = 0.02
+_SHARES = (0.1, 10.0)
+
+
+def reference_time(time) -> float:
+    """Time within the record at which rates are sampled: the geometric mean of the time axis [s]."""
+    return float(np.exp(np.mean(np.log(np.asarray(time)))))
 
 
 class Coordinates:
-    """Map between physical parameters and x = (u of the free ones, log s).
+    """Map between physical parameters and x = (one coordinate for each free parameter, log s).
 
     Parameters
     ----------
     names : sequence of str
         All physical parameters, in order.
+    reference_time : float
+        [s]
     bounds : mapping of str to (float, float), optional
         Narrower bounds [units of the parameter table].
     fixed : mapping of str to float, optional
@@ -37,36 +51,73 @@ class Coordinates:
         If a bound is reversed or outside the table's.
     """
 
-    def __init__(self, names: Sequence[str], bounds: Mapping | None = None, fixed: Mapping | None = None):
-        self.names, self.fixed = list(names), dict(fixed or {})
+    def __init__(
+        self,
+        names: Sequence[str],
+        reference_time: float,
+        bounds: Mapping | None = None,
+        fixed: Mapping | None = None,
+    ):
+        self.names, self.fixed, self.time = list(names), dict(fixed or {}), reference_time
         self.free = [name for name in self.names if name not in self.fixed]
         self.free_index = [self.names.index(name) for name in self.free]
         self.lower, self.upper = search_bounds(self.free, bounds)
+        self._prior = prior_normal(self.free)
+        self._rates = [rate for rate in _RATES if rate[0] in self.names]
+        # An offset is told by the share of the power law, unless the amplitude is held and the offset stands alone.
+        self._by_share = [off for amp, _, off in self._rates if amp in self.free and off in self.free]
+        self._logistic = np.array([name not in self._by_share for name in self.free], dtype=bool)
 
-    def on_search_scale(self, x):
-        """Free parameters on the search scale; shape (..., n_free) from (..., n_free + 1)."""
-        return self.lower + (self.upper - self.lower) * sigmoid(x[..., : len(self.free)])
+    def _values(self, x):
+        """Coordinates by name, logistic ones on the search scale of their interval."""
+        u = x[..., : len(self.free)]
+        inside = self.lower + (self.upper - self.lower) * sigmoid(u)
+        return {name: (inside if self._logistic[k] else u)[..., k] for k, name in enumerate(self.free)}
 
     def params(self, x):
         """All physical parameters [units of the parameter table]; shape (..., p) from (..., n_free + 1)."""
-        free = from_search_scale(self.free, self.on_search_scale(x))
-        columns = [
-            free[..., self.free.index(name)] if name in self.free else jnp.full(free.shape[:-1], self.fixed[name])
-            for name in self.names
-        ]
-        return jnp.stack(columns, axis=-1)
+        values, result = self._values(x), {}
+        for amplitude, exponent, offset in self._rates:
+            power = values.get(exponent, self.fixed.get(exponent))
+            growth = power_law(self.time, 1.0, power)
+            if offset in self._by_share:
+                rate, share = jnp.exp(values[amplitude]), jnp.exp(values[offset])
+                result |= {amplitude: share * rate / growth, offset: (1.0 - share) * rate}
+            elif amplitude in values:
+                result[amplitude] = jnp.exp(values[amplitude]) / growth
+        everything = self.fixed | values | result
+        return jnp.stack([jnp.broadcast_to(everything[name], x.shape[:-1]) for name in self.names], axis=-1)
 
-    def from_params(self, params, noise_scale: float = 1.0) -> np.ndarray:
-        """Coordinates of physical parameters, shape (n_free + 1,); values on a bound are pulled 2 % inside."""
-        values = np.asarray(params, dtype=float)[self.free_index]
-        share = (to_search_scale(self.free, values) - self.lower) / (self.upper - self.lower)
-        share = np.clip(share, _INSIDE, 1 - _INSIDE)
-        return np.append(np.log(share / (1 - share)), np.log(noise_scale))
+    def from_params(self, params) -> np.ndarray:
+        """Coordinates of physical parameters with s = 1, shape (n_free + 1,); values on a bound are pulled 2 % inside."""
+        given = dict(zip(self.names, np.asarray(params, dtype=float), strict=True))
+        target = {name: to_search_scale([name], np.array([value]))[0] for name, value in given.items()}
+        shares = {}
+        for amplitude, exponent, offset in self._rates:
+            growing = power_law(self.time, given[amplitude], given[exponent])
+            rate = growing + given[offset] if offset in self._by_share else growing
+            share = np.clip(growing / max(rate, growing / _SHARES[1]), *_SHARES)
+            target[amplitude], shares[offset] = np.log(growing / share), np.log(share)
+        inside = (np.array([target[name] for name in self.free]) - self.lower) / (self.upper - self.lower)
+        inside = np.clip(inside, _INSIDE, 1 - _INSIDE)
+        logit = np.log(inside / (1 - inside))
+        return np.append([shares[n] if n in self._by_share else logit[k] for k, n in enumerate(self.free)], 0.0)
 
-    def slopes(self, x) -> tuple[np.ndarray, np.ndarray]:
-        """Share of the width reached, and derivative of the search scale with respect to u, shape (n_free,) each."""
-        share = np.asarray(sigmoid(x[: len(self.free)]))
-        return share, (self.upper - self.lower) * share * (1 - share)
+    def log_prior(self, x):
+        """Log prior density of the coordinates, up to a constant.
+
+        Weak and derived from the parameter table only: log R, exponents and φ0 normal about the middle of their interval
+        with a quarter of its width; the log share and log s standard normal.
+
+        Parameters
+        ----------
+        x : array, shape (n_free + 1,)
+        """
+        u, values, (mean, sd) = x[:-1], self._values(x), self._prior
+        inside = jnp.stack([values[name] for name in self.free])
+        normal = jnp.where(self._logistic, ((inside - mean) / sd) ** 2, u**2)
+        bend = jnp.where(self._logistic, log_sigmoid(u) + log_sigmoid(-u), 0.0)
+        return jnp.sum(bend) - 0.5 * (jnp.sum(normal) + x[-1] ** 2)
 
     def natural_draws(self, x, scaling_names: Sequence[str]) -> dict[str, np.ndarray]:
         """Draws by name in the units of the parameter table.

@@ -8,59 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import least_squares
 
-from homodyne_lib.layouts import mesh_layout
-from homodyne_lib.normal_equations import NormalEquations, normal_equations
-from homodyne_lib.pair_sums import Band, Experiment, gram, make_band
+from homodyne_lib.normal_equations import NormalEquations
 from homodyne_lib.parameter_scales import from_search_scale, search_bounds, search_slopes, to_search_scale
-from homodyne_lib.per_angle import PerAngleScaling
-from homodyne_lib.physics import PARAMETERS, parameter_names
-from homodyne_lib.physics_factors import PhysicsFactors
+from homodyne_lib.physics import PARAMETERS
+from homodyne_lib.problem import Problem
 from homodyne_lib.starts import propose_starts
 
-__all__ = ["NlsqFit", "Problem", "fit_nlsq", "make_problem", "solve"]
+__all__ = ["NlsqFit", "fit_nlsq", "solve"]
 
 _AT_BOUND = 1e-4  # share of the bound width, on the search scale
 _SINGULAR = 1e-12  # eigenvalue ratio of the scaled Gauss-Newton matrix below which a direction is undetermined
 _TOLERANCE = 1e-12
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """Data and model of a fit, ready to be summed.
-
-    Attributes
-    ----------
-    band : Band
-    experiment : Experiment
-    weight : ndarray, shape (n_phi,)
-        1/σ² of each angle.
-    scaling : PerAngleScaling
-    names : list of str
-        Physical parameters, in order.
-    convention : str
-        Shear convention.
-    """
-
-    band: Band
-    experiment: Experiment
-    weight: np.ndarray
-    scaling: PerAngleScaling
-    names: list[str]
-    convention: str
-
-    @property
-    def n_points(self) -> int:
-        """Pairs of frames above the diagonal, over all angles."""
-        return int(np.asarray(self.band.y_moments)[:, 0].sum())
-
-    def normal_equations(self, params) -> NormalEquations:
-        """One pass over the data at physical parameters [units of the parameter table]."""
-        sums = gram(jnp.asarray(params, dtype=float), self.experiment, self.band, self.convention)
-        return normal_equations(np.asarray(sums), self.weight, np.asarray(self.band.centre), self.scaling)
 
 
 @dataclass(eq=False)
@@ -99,71 +60,6 @@ class NlsqFit:
     def value(self, name: str) -> float:
         """Fitted value of a parameter by name."""
         return float(self.values[self.names.index(name)])
-
-
-def make_problem(
-    c2,
-    sigma,
-    phi,
-    q,
-    dt,
-    scaling: PerAngleScaling,
-    analysis_mode,
-    stator_rotor_gap=None,
-    convention="spec",
-    rows=None,
-) -> Problem:
-    """Collect data, geometry and model of a fit.
-
-    Parameters
-    ----------
-    c2 : array_like, shape (n_phi, n_rows, n_t)
-        Correlations; all rows, or those named by ``rows``.
-    sigma : array_like, shape (n_phi,)
-        Noise of one entry.
-    phi : array_like, shape (n_phi,)
-        [deg]
-    q, dt : float
-        [1/Å], [s]
-    scaling : PerAngleScaling
-    analysis_mode : str
-    stator_rotor_gap : float, optional
-        L [Å]; laminar flow needs it.
-    convention : {"spec", "published"}
-    rows : array_like of int, optional
-        Frame of each row where ``c2`` is a band.
-
-    Returns
-    -------
-    Problem
-
-    Raises
-    ------
-    ValueError
-        For a wrong σ, a missing gap, or fewer points than free parameters.
-    """
-    names, sigma = parameter_names(analysis_mode), np.asarray(sigma, dtype=float)
-    if sigma.shape != np.shape(phi) or not np.all(np.isfinite(sigma) & (sigma > 0)):
-        raise ValueError(f"sigma {sigma.tolist()} must be positive, one number for each of {np.size(phi)} angles.")
-    laminar = "gamma_dot_t0" in names
-    if laminar and stator_rotor_gap is None:
-        raise ValueError(
-            "laminar_flow needs stator_rotor_gap [Å], the distance between stator and rotor; none was given."
-        )
-    band = make_band(c2, rows)
-    layout = mesh_layout(band.c2.shape[2], phi, dt)
-    # Without flow the gap does not enter; 1 Å only satisfies the positivity check.
-    wq_dt, sinc_prefactor = PhysicsFactors.from_config(
-        q, stator_rotor_gap if laminar else 1.0, dt, validate=False
-    ).to_tuple()
-    experiment = Experiment(layout.time, layout.phi.reshape(-1), wq_dt, sinc_prefactor if laminar else 0.0)
-    problem = Problem(band, experiment, sigma**-2.0, scaling, names, convention)
-    n_free = len(names) + scaling.n_parameters
-    if problem.n_points <= n_free:
-        raise ValueError(
-            f"{problem.n_points} points above the diagonal cannot fix {n_free} parameters; use more frames."
-        )
-    return problem
 
 
 class _Compressed:

@@ -22,105 +22,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from homodyne_lib import kernels
+from homodyne_lib.bands import Band, Experiment
 from homodyne_lib.physics_utils import SMOOTH_ABS_EPS
 
-__all__ = ["Band", "Experiment", "gram", "make_band", "moments"]
+__all__ = ["gram", "moments"]
 
-_TILE_PIXELS = 32768
 # Below this phase the quotients lose digits and their series is used; at 0.1 both are good to 1e-13.
 _SERIES_BELOW = 0.1
-
-
-class Experiment(NamedTuple):
-    """What a fit holds fixed besides the data.
-
-    Attributes
-    ----------
-    time : array, shape (n_t,)
-        Floored time axis [s].
-    phi : array, shape (n_phi,)
-        [deg]
-    wq_dt, sinc_prefactor : float
-        ½ q² dt [s/Å²] and q L dt / 2π [s]; the latter is 0 where there is no gap.
-    """
-
-    time: jax.Array
-    phi: jax.Array
-    wq_dt: float
-    sinc_prefactor: float
-
-
-class Band(NamedTuple):
-    """Rows of the strict upper triangle, cut into tiles.
-
-    Attributes
-    ----------
-    c2 : array, shape (n_phi, n_rows, n_t)
-    centre : array, shape (n_phi,)
-        Subtracted from c2 before anything is summed, which keeps the digits of small residuals.
-    rows : integer array, shape (n_rows,)
-        Frame of each row, rising.
-    tiles : integer array, shape (n_tiles, 4)
-        First row and column read, first row and column that count.
-    y_moments : array, shape (n_phi, 3)
-        n, Σy, Σy² over the pairs that count, y = c2 - centre.
-    """
-
-    c2: jax.Array
-    centre: jax.Array
-    rows: jax.Array
-    tiles: jax.Array
-    y_moments: jax.Array
-
-    @property
-    def tile_shape(self) -> tuple[int, int, int]:
-        """Angles, rows and columns of a tile: as many pixels as stay in the processor's cache."""
-        n_phi, n_rows, n_t = self.c2.shape
-        side = next(s for s in (128, 64, 32, 16) if n_phi * s * s <= _TILE_PIXELS or s == 16)
-        return n_phi, min(side, n_rows), min(side, n_t)
-
-
-def make_band(c2, rows=None) -> Band:
-    """Prepare rows of c2 for summation.
-
-    Parameters
-    ----------
-    c2 : array_like, shape (n_phi, n_rows, n_t)
-        Rows of the correlation matrices; entries on and below the diagonal are not used.
-    rows : array_like of int, shape (n_rows,), optional
-        Frame of each row, rising; all frames without it.
-
-    Returns
-    -------
-    Band
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or the band holds no pair of distinct frames.
-    """
-    c2 = np.asarray(c2)
-    n_phi, n_rows, n_t = c2.shape
-    rows = np.arange(n_t) if rows is None else np.asarray(rows)
-    if rows.shape != (n_rows,) or np.any(np.diff(rows) <= 0) or rows.size == 0 or rows[0] >= n_t - 1:
-        raise ValueError(
-            f"a band of {n_rows} rows of {n_t} frames got rows {rows.tolist()[:5]}...; they must rise from < n-1."
-        )
-    _, height, width = Band(c2, None, None, None, None).tile_shape
-    tiles = [
-        (min(r, n_rows - height), min(c, n_t - width), r, c)
-        for r in range(0, n_rows, height)
-        for c in range(0, n_t, width)
-        if c + width > rows[r] + 1
-    ]
-    y_moments, centre = np.empty((n_phi, 3)), np.empty(n_phi)
-    above = np.arange(n_t) > rows[:, None]
-    for k in range(n_phi):
-        y = c2[k][above].astype(float)
-        centre[k] = y.mean()
-        y -= centre[k]
-        y_moments[k] = y.size, y.sum(), y @ y
-    return Band(*(jnp.asarray(v) for v in (c2, centre, rows, np.array(tiles, dtype=np.int32), y_moments)))
+# Exponent of a pair that does not count: exp(-1e4) is zero.
+_NEVER = 1e4
 
 
 def _sinc_and_slopes(x, sin_x, cos_x):
@@ -154,13 +64,14 @@ def _power(params, convention: str) -> int:
     return kernels.get_shear_convention(convention).power if params.shape[0] > kernels.N_DIFFUSION else 0
 
 
-def _model_tile(left, right, smoothing, power):
+def _model_tile(left, right, smoothing, power, more_decay):
     """U = g1², ∂u/∂x and (∂u/∂x)/x on a tile, x the phase difference; leading dimension the angles (1 when static).
 
-    ``left`` and ``right`` hold decay, phase, sine and cosine of the rows and columns, shape (4, n_phi, size).
+    ``left`` and ``right`` hold decay, phase, sine and cosine of the rows and columns, shape (4, n_phi, size). Where
+    ``more_decay`` is large, all three vanish.
     """
     (d_i, a_i, s_i, c_i), (d_j, a_j, s_j, c_j) = left[..., :, None], right[..., None, :]
-    u = jnp.exp(jnp.minimum(d_i - d_j, 0.0))
+    u = jnp.exp(jnp.minimum(d_i - d_j, 0.0) - more_decay)
     if power == 0:
         return u[:1], None, None
     x = a_j - a_i
@@ -178,34 +89,39 @@ def _cut(vectors, start, size):
 
 
 def _sweep(axis: _Axis, band: Band, power: int, reduce):
-    """Visit every tile: ``reduce(tile, u, ∂u/∂x, (∂u/∂x)/x, y, counts)`` returns what is summed over tiles, and what is kept.
+    """Visit every tile: ``reduce(tile, u, ∂u/∂x, (∂u/∂x)/x, y, outside)`` returns what is summed, and what is kept.
 
-    Arrays have the shape (n_phi, rows, columns) of a tile and are zero where a pair does not count.
+    Arrays have the shape (n_phi, rows, columns) of a tile. Pairs that do not count have a positive ``outside``, and zero in
+    all but y.
     """
     n_phi, height, width = band.tile_shape
-    row_number, col_number = jnp.arange(height)[:, None], jnp.arange(width)[None, :]
     columns = jnp.stack(jnp.broadcast_arrays(axis.decay, axis.phase, jnp.sin(axis.phase), jnp.cos(axis.phase)))
-    rows = columns[..., band.rows]
-    centre = band.centre[:, None, None]
+    rows, frames, centre = columns[..., band.rows], band.rows.astype(columns.dtype), band.centre[:, None, None]
+    # Cut here, the vectors of a tile are small arrays of their own inside the loop, and its arithmetic vectorises.
+    cut = jax.vmap(_cut, in_axes=(None, 0, None))
+    tiles = band.tiles, cut(rows, band.tiles[:, 0], height), cut(columns, band.tiles[:, 1], width)
 
-    def one_tile(tile):
+    def one_tile(tile, left, right):
         r, c, first_row, first_col = tile
-        left, right = jax.lax.optimization_barrier((_cut(rows, r, height), _cut(columns, c, width)))
-        model = _model_tile(left, right, axis.smoothing, power)
-        y = jax.lax.dynamic_slice(band.c2, (0 * r, r, c), (n_phi, height, width)).astype(centre.dtype) - centre
-        frames, later = _cut(band.rows, r, height)[:, None], c + col_number
-        counts = (later > frames) & (r + row_number >= first_row) & (later >= first_col)
-        values = tuple(None if v is None else jnp.where(counts, v, 0.0) for v in (*model, y))
+        row, col = r + jnp.arange(height), c + jnp.arange(width)
+        # 1 where a pair does not count: not above the diagonal, or summed by a neighbouring tile.
+        below = jnp.clip(_cut(frames, r, height)[:, None] - col.astype(frames.dtype)[None, :] + 1.0, 0.0, 1.0)
+        twice = (row < first_row).astype(frames.dtype)[:, None] + (col < first_col).astype(frames.dtype)[None, :]
+        outside = below + twice
+        u, q, q_over_x = _model_tile(left, right, axis.smoothing, power, _NEVER * outside)
+        y = jax.lax.dynamic_slice(band.c2, (0 * r, r, c), (n_phi, height, width)).astype(frames.dtype) - centre
         # Without the barrier every sum would compute the model anew.
-        return reduce(tile, *jax.lax.optimization_barrier(values), counts)
+        u, q, q_over_x, y = jax.lax.optimization_barrier((u, q, q_over_x, y))
+        return reduce(tile, u, q, q_over_x, y, outside)
 
-    start = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), jax.eval_shape(one_tile, band.tiles[0])[0])
+    first = jax.tree.map(lambda v: v[0], tiles)
+    start = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), jax.eval_shape(one_tile, *first)[0])
 
     def step(total, tile):
-        summed, kept = one_tile(tile)
+        summed, kept = one_tile(*tile)
         return jax.tree.map(jnp.add, total, summed), kept
 
-    return jax.lax.scan(step, start, band.tiles)
+    return jax.lax.scan(step, start, tiles)
 
 
 @partial(jax.jit, static_argnames="convention")
@@ -231,7 +147,7 @@ def gram(params, experiment: Experiment, band: Band, convention: str = "spec"):
     d_phase = jnp.moveaxis(slopes.phase, -1, 0)[n_d:]
     d_smoothing = slopes.smoothing.T[n_d:, :, None, None]
 
-    def reduce(tile, u, q, q_over_x, y, counts):
+    def reduce(tile, u, q, q_over_x, y, outside):
         def difference(tangents):
             right = _cut(tangents, tile[1], u.shape[2])[..., None, :]
             return right - _cut(tangents[..., band.rows], tile[0], u.shape[1])[..., :, None]
@@ -239,31 +155,34 @@ def gram(params, experiment: Experiment, band: Band, convention: str = "spec"):
         columns = [-u[None] * difference(d_decay)[:, None]]
         if power:
             columns.append(q * difference(d_phase) + 0.5 * d_smoothing * q_over_x)
-        columns += [u[None], jnp.broadcast_to(counts.astype(u.dtype), u.shape)[None]]
+        counts = (outside == 0).astype(u.dtype)
+        columns += [u[None], jnp.broadcast_to(counts, u.shape)[None]]
         columns = [jnp.broadcast_to(c, (c.shape[0], *y.shape)) for c in columns]
-        columns = jnp.moveaxis(jnp.concatenate([*columns, y[None]]), 0, 1).reshape(n_phi, params.shape[0] + 3, -1)
+        columns = jnp.moveaxis(jnp.concatenate([*columns, (y * counts)[None]]), 0, 1).reshape(n_phi, params.shape[0] + 3, -1)
         return columns @ jnp.swapaxes(columns, 1, 2), ()
 
     return _sweep(axis, band, power, reduce)[0]
 
 
 def _moments_and_slopes(axis: _Axis, band: Band, power: int):
-    """Σu, Σu², Σuy of each angle, and their derivatives with respect to decay and phase on the axis."""
+    """Σu, Σu², Σuy of each angle, and their derivatives with respect to decay, phase and smoothing."""
 
-    def reduce(tile, u, q, q_over_x, y, counts):
+    def reduce(tile, u, q, q_over_x, y, outside):
         sides = [u, u * u, u * y, *([q, 2 * u * q, q * y] if power else [])]
         # Side by side, the matrices give sums over rows and over columns by one product each.
         wide = jax.lax.optimization_barrier(jnp.concatenate([jnp.broadcast_to(v, y.shape) for v in sides], axis=2))
         n_phi, height, width = y.shape
         by_row = wide.reshape(n_phi, height, len(sides), width) @ jnp.ones(width)
         by_col = (jnp.ones(height) @ wide).reshape(n_phi, len(sides), width)
-        return by_row[:, :, :3].sum(axis=1), (jnp.swapaxes(by_row, 1, 2), by_col)
+        to_smoothing = [jnp.sum(0.5 * q_over_x * v, axis=(1, 2)) for v in (1.0, 2 * u, y)] if power else []
+        kept = jnp.swapaxes(by_row, 1, 2), by_col
+        return (by_row[:, :, :3].sum(axis=1), jnp.stack(to_smoothing, axis=1) if power else ()), kept
 
-    moments, (by_row, by_col) = _sweep(axis, band, power, reduce)
+    (moments, to_smoothing), (by_row, by_col) = _sweep(axis, band, power, reduce)
     later = _by_frame(by_col, band.tiles[:, 3], axis.decay.shape[0])
     earlier = _by_frame(by_row, band.tiles[:, 2], band.rows.shape[0])
     frames = later.at[:, :, band.rows].add(-earlier)
-    return moments, (-frames[:, :3] * jnp.array([1.0, 2.0, 1.0])[:, None], frames[:, 3:])
+    return moments, (-frames[:, :3] * jnp.array([1.0, 2.0, 1.0])[:, None], frames[:, 3:], to_smoothing)
 
 
 def _by_frame(sums, first, length):
@@ -287,9 +206,10 @@ def _moments_forward(axis, band, power):
 
 
 def _moments_backward(power, saved, weight):
-    (to_decay, to_phase), axis, band = saved
+    (to_decay, to_phase, to_smoothing), axis, band = saved
     phase = jnp.einsum("km,kmg->kg", weight, to_phase) if power else jnp.zeros_like(axis.phase)
-    gradient = _Axis(jnp.einsum("km,kmg->g", weight, to_decay), phase, jnp.zeros_like(axis.smoothing))
+    smoothing = jnp.sum(weight * to_smoothing, axis=1) if power else jnp.zeros_like(axis.smoothing)
+    gradient = _Axis(jnp.einsum("km,kmg->g", weight, to_decay), phase, smoothing)
     return gradient, jax.tree.map(_no_gradient, band)
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "create_time_integral_matrix",
     "floor_time",
     "floor_value",
+    "power_law",
     "safe_exp",
     "safe_sinc",
     "smooth_abs",
@@ -127,8 +128,13 @@ def floor_time(t, dt: float | None = None):
     return xp.where(t > floor, t, floor)
 
 
-def _power_law(t, amplitude, exponent, offset, dt):
-    return floor_value(amplitude * floor_time(t, dt) ** exponent + offset, RATE_FLOOR)
+def power_law(t, amplitude, exponent):
+    """Power law amplitude t^exponent, at t > 0; unit of ``amplitude``, shape of ``t``."""
+    return amplitude * t**exponent
+
+
+def _rate(t, amplitude, exponent, offset, dt):
+    return floor_value(power_law(floor_time(t, dt), amplitude, exponent) + offset, RATE_FLOOR)
 
 
 def calculate_diffusion_coefficient(t, D0, alpha, D_offset, dt: float | None = None):
@@ -150,7 +156,7 @@ def calculate_diffusion_coefficient(t, D0, alpha, D_offset, dt: float | None = N
     array, shape (n,)
         [Å²/s]
     """
-    return _power_law(t, D0, alpha, D_offset, dt)
+    return _rate(t, D0, alpha, D_offset, dt)
 
 
 def calculate_shear_rate(t, gamma_dot_t0, beta, gamma_dot_t_offset, dt: float | None = None):
@@ -172,7 +178,7 @@ def calculate_shear_rate(t, gamma_dot_t0, beta, gamma_dot_t_offset, dt: float | 
     array, shape (n,)
         [1/s]
     """
-    return _power_law(t, gamma_dot_t0, beta, gamma_dot_t_offset, dt)
+    return _rate(t, gamma_dot_t0, beta, gamma_dot_t_offset, dt)
 
 
 calculate_shear_rate_cmc = calculate_shear_rate

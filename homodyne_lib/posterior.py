@@ -1,30 +1,23 @@
 """The posterior density of a shard in unconstrained coordinates.
 
-Coordinates are x = (u, log s): u maps each free physical parameter, on its search scale, onto its bounds by a logistic
-curve; s multiplies the noise σ of every angle. Contrast and offset are linear in the model and normal in the prior, so they
-are integrated out exactly, and drawn from their conditional normal law afterwards.
-
-Prior, to the power 1/K in each of K shards: normal on the search scale (:func:`~homodyne_lib.parameter_scales.prior_normal`)
-within the bounds; log s standard normal; and D(t) and γ̇(t) positive over the record, by a steep smooth wall.
+Coordinates and prior are those of :class:`~homodyne_lib.coordinates.Coordinates`; the prior enters to the power 1/K in each
+of K shards. Contrast and offset are linear in the model and normal in the prior, so they are integrated out exactly, and
+drawn from their conditional normal law afterwards.
 """
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import log_sigmoid
 from jax.scipy.linalg import cho_solve, solve_triangular
 
-from homodyne_lib.coordinates import Coordinates
-from homodyne_lib.kernels import N_DIFFUSION
-from homodyne_lib.nlsq import Problem
+from homodyne_lib.coordinates import Coordinates, reference_time
 from homodyne_lib.pair_sums import moments
-from homodyne_lib.parameter_scales import prior_normal, search_slopes
+from homodyne_lib.parameter_scales import prior_normal
+from homodyne_lib.problem import Problem
 
 __all__ = ["ShardPosterior"]
-
-# Relative depth below zero at which the wall has cost half a unit of log density.
-_WALL = 0.05
 
 
 class ShardPosterior:
@@ -44,8 +37,7 @@ class ShardPosterior:
 
     def __init__(self, problem: Problem, n_shards: int = 1, bounds=None, fixed=None):
         self.problem, self.n_shards = problem, n_shards
-        self.coordinates = Coordinates(problem.names, bounds, fixed)
-        self.prior_mean, self.prior_sd = prior_normal(self.coordinates.free)
+        self.coordinates = Coordinates(problem.names, reference_time(problem.experiment.time), bounds, fixed)
         scaling = problem.scaling
         self.names = [*self.coordinates.free, "noise_scale", *scaling.names]
         self._basis = jnp.asarray(scaling.basis)
@@ -54,21 +46,6 @@ class ShardPosterior:
         ones = scaling.basis.shape[1] and np.linalg.lstsq(scaling.basis, np.ones(len(scaling.basis)), rcond=None)[0]
         self._scaling_mean = jnp.asarray(np.outer(centre, ones).ravel() if scaling.n_parameters else np.zeros(0))
         self._scaling_precision = jnp.asarray(np.repeat(sd**-2.0, scaling.basis.shape[1]) / n_shards)
-
-    # -- density -----------------------------------------------------------------------------------------------------
-
-    def log_prior(self, x):
-        """Log prior density in the coordinates, up to a constant, before the power 1/K."""
-        u, log_s = x[:-1], x[-1]
-        v = self.coordinates.on_search_scale(x)
-        inside = jnp.sum(log_sigmoid(u) + log_sigmoid(-u) - 0.5 * ((v - self.prior_mean) / self.prior_sd) ** 2)
-        params, time = self.coordinates.params(x), self.problem.experiment.time
-        depth = 0.0
-        for first in range(0, params.shape[0] - 1, N_DIFFUSION):
-            amplitude, exponent, offset = params[first : first + 3]
-            lowest = jnp.min(1.0 + offset / (amplitude * time**exponent))
-            depth += (jnp.minimum(lowest, 0.0) / _WALL) ** 2
-        return inside - 0.5 * log_s**2 - 0.5 * depth
 
     def _conditional(self, x):
         """Normal law of the scaling coefficients given x: Cholesky factor of the precision, mean, and Σw(y-fixed)²."""
@@ -113,14 +90,12 @@ class ShardPosterior:
         """Log posterior of the shard at x, scaling integrated out, up to a constant."""
         factor, _, square = self._conditional(x)
         log_likelihood = -self.problem.n_points * x[-1] - 0.5 * square - jnp.sum(jnp.log(jnp.diag(factor)))
-        return log_likelihood + self.log_prior(x) / self.n_shards
+        return log_likelihood + self.coordinates.log_prior(x) / self.n_shards
 
     def draw_scaling(self, x, normal):
         """One draw of the scaling coefficients given x; ``normal`` are standard normal numbers, shape (2m,)."""
         factor, mean, _ = self._conditional(x)
         return mean + solve_triangular(factor.T, normal, lower=False) if mean.shape[0] else mean
-
-    # -- start -------------------------------------------------------------------------------------------------------
 
     def laplace(self, params):
         """Where sampling starts: coordinates at fitted parameters, and a factor of the approximate covariance there.
@@ -134,7 +109,7 @@ class ShardPosterior:
         -------
         x : ndarray, shape (n_free + 1,)
         factor : ndarray, shape (n_free + 1, n_free + 1)
-            Lower triangular; factor @ factorᵀ approximates the posterior covariance of the shard.
+            factor @ factorᵀ approximates the posterior covariance of the shard.
         """
         coordinates = self.coordinates
         x = coordinates.from_params(params)
@@ -143,15 +118,15 @@ class ShardPosterior:
         noise2 = equations.chi2 / self.problem.n_points
         x[-1] = 0.5 * np.log(noise2)
         p, keep = len(self.problem.names), coordinates.free_index
-        share, slope_v = coordinates.slopes(x)
-        slope = search_slopes(coordinates.free, values[keep]) * slope_v
+        slopes = np.asarray(jax.jacfwd(coordinates.params)(jnp.asarray(x)))[keep, :-1]
         to_scaling, inner = equations.hessian[keep][:, p:], equations.hessian[p:, p:]
         hessian = equations.hessian[np.ix_(keep, keep)]
         if p < equations.hessian.shape[0]:
             hessian = hessian - to_scaling @ np.linalg.pinv(inner, rcond=1e-13, hermitian=True) @ to_scaling.T
-        hessian = hessian * np.outer(slope, slope) / noise2
-        hessian += np.diag((2 * share * (1 - share) + (slope_v / self.prior_sd) ** 2) / self.n_shards)
-        full = np.zeros((len(x), len(x)))
-        full[:-1, :-1] = hessian
-        full[-1, -1] = 2 * self.problem.n_points + 1 / self.n_shards
-        return x, np.linalg.cholesky(np.linalg.inv(full))
+        precision = -np.asarray(jax.hessian(coordinates.log_prior)(jnp.asarray(x)))
+        precision /= self.n_shards
+        precision[:-1, :-1] += slopes.T @ hessian @ slopes / noise2
+        precision[-1, -1] += 2 * self.problem.n_points
+        eigenvalue, vector = np.linalg.eigh(0.5 * (precision + precision.T))
+        # The prior may curve upwards away from its middle; what it alone holds is then taken as one unit wide.
+        return x, vector / np.sqrt(np.where(eigenvalue > 0, eigenvalue, 1.0))

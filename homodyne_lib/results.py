@@ -9,8 +9,9 @@ import pandas as pd
 from arviz_stats import bfmi, ess, rhat
 from scipy.stats import chi2 as chi2_law
 
-from homodyne_lib.nlsq import NlsqFit, Problem
+from homodyne_lib.nlsq import NlsqFit
 from homodyne_lib.physics import PARAMETERS
+from homodyne_lib.problem import Problem
 
 __all__ = ["chain_diagnostics", "flow_test", "nlsq_record", "parameter_rows", "unit_of"]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,9 +10,8 @@ from scipy.stats import qmc
 from homodyne_lib.normal_equations import solve_scaling
 from homodyne_lib.pair_sums import moments
 from homodyne_lib.parameter_scales import from_search_scale, search_bounds, to_search_scale
-
-if TYPE_CHECKING:
-    from homodyne_lib.nlsq import Problem
+from homodyne_lib.physics_utils import power_law
+from homodyne_lib.problem import Problem
 
 __all__ = ["propose_starts"]
 
@@ -63,13 +60,13 @@ def _candidate(problem: Problem, unit) -> np.ndarray:
     time = np.asarray(problem.experiment.time)
     duration, middle = time[-1], 0.5 * time[-1]
 
-    def power_law(u, visible, per_second):
+    def draw(u, visible, per_second):
         rate = np.exp(np.log(visible[0]) + u[0] * np.log(visible[1] / visible[0])) / (per_second * duration)
         exponent, share = 3.0 * u[1] - 1.5, 0.5 * u[2]
-        return [(1 - share) * rate * middle**-exponent, exponent, share * rate]
+        return [power_law(middle, (1 - share) * rate, -exponent), exponent, share * rate]
 
     dt = time[1] if time.size < 3 else time[2] - time[1]
-    start = power_law(unit[:3], _VISIBLE_DECAY, 2.0 * problem.experiment.wq_dt / dt)
+    start = draw(unit[:3], _VISIBLE_DECAY, 2.0 * problem.experiment.wq_dt / dt)
     if len(problem.names) > 3:
         start += [
             *power_law(unit[3:6], _VISIBLE_PHASE, problem.experiment.sinc_prefactor / dt),

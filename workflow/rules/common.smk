@@ -9,6 +9,11 @@ from snakemake.exceptions import WorkflowError
 HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 sys.path[:0] = [str(HOUSE), str(HOUSE / "workflow" / "scripts")]
 
+from homodyne_lib.parameter_scales import search_bounds
+from homodyne_lib.physics import parameter_names
+from homodyne_lib.selection import parse_phi_ranges
+from homodyne_lib.shards import shard_count
+from homodyne_lib.two_time import two_time_shape
 from tables import checked, read_datasets, read_simulation
 
 
@@ -29,6 +34,7 @@ def library_hash():
 
 
 or_stop(checked, config, "config", "configuration")
+or_stop(search_bounds, parameter_names("laminar_flow"), config["nlsq"]["bounds"])
 TABLE = or_stop(read_datasets, config["datasets"])
 DATASETS = list(TABLE)
 SIMULATED = [name for name, row in TABLE.items() if row["format"] == "speckle-sim"]
@@ -45,20 +51,21 @@ def row_of(wildcards):
     return TABLE[wildcards.dataset]
 
 
+def table_file(wildcards):
+    """The file of a row; absent from the inputs when missing, so that its rule can say so and others go on."""
+    path = row_of(wildcards)["path"]
+    return local(path) if Path(path).is_file() else []
+
+
 def data_file(wildcards):
-    """The measured or simulated file; absent from the inputs when missing, so that ingest can say so and others go on."""
+    """The measured or simulated file."""
     if wildcards.dataset in SIMULATED:
         return f"results/{wildcards.dataset}/simulated.h5"
-    path = row_of(wildcards)["path"]
-    return path if Path(path).is_file() else []
+    return table_file(wildcards)
 
 
 def shape_of(wildcards):
-    """(n_phi, n_frames) of a dataset, read from the file's headers or the simulation's description."""
-    from homodyne_lib.physics import parameter_names
-    from homodyne_lib.selection import parse_phi_ranges
-    from homodyne_lib.two_time import two_time_shape
-
+    """(n_phi, n_frames) of a dataset, from the file's headers or the simulation's description; None if they are bad."""
     row = row_of(wildcards)
     try:
         if row["format"] == "speckle-sim":
@@ -74,14 +81,13 @@ def shape_of(wildcards):
             end_frame=row["end_frame"],
         )
     except ValueError:
-        # Simulate, or ingest, says what is wrong with the file and ends this dataset; until then the smallest plan holds.
-        return 1, 20
+        # Simulate, or ingest, says what is wrong and ends this dataset; the others go on.
+        return None
 
 
 def n_shards(wildcards):
-    from homodyne_lib.shards import shard_count
-
-    return shard_count(*shape_of(wildcards), config["cmc"]["shards"])
+    shape = shape_of(wildcards)
+    return shard_count(*shape, config["cmc"]["shards"]) if shape else 1
 
 
 def shard_files(wildcards):
@@ -91,5 +97,13 @@ def shard_files(wildcards):
 
 def memory_mb(wildcards):
     """Room for two copies of c2 in double precision and for the libraries."""
-    n_phi, n_frames = shape_of(wildcards)
+    n_phi, n_frames = shape_of(wildcards) or (0, 0)
     return int(700 + 2 * n_phi * n_frames**2 * 8 / 1e6)
+
+
+def failures():
+    """What went wrong, one line a dataset, from the logs that end in an error."""
+    for path in (path for name in DATASETS for path in sorted(Path(f"results/{name}/logs").glob("*.log"))):
+        for line in path.read_text(encoding="utf-8").splitlines()[-1:]:
+            if line.startswith("Error: "):
+                yield f"{path.parts[1]}: {line.removeprefix('Error: ')}"

@@ -9,7 +9,7 @@ STEPS: simulate (where asked for), ingest, correct the diagonal, estimate the sc
 rule simulate:
     """Simulate speckle movies with known truth and write their c2 in the APS layout."""
     input:
-        lambda w: row_of(w)["path"],
+        table_file,
     output:
         "results/{dataset}/simulated.h5",
     log:

@@ -18,7 +18,12 @@ rule write_report:
         posterior="results/{dataset}/posterior.nc",
         cmc="results/{dataset}/cmc.json",
         parameters="results/{dataset}/parameters.csv",
+        truth=lambda w: (
+            f"results/{w.dataset}/simulated.h5" if w.dataset in SIMULATED else []
+        ),
         notebook=HOUSE / "workflow/notebooks/report.ipynb",
+        template=HOUSE / "workflow/report/page.html",
+        style=HOUSE / "workflow/report/page.css",
     output:
         page=report(
             "results/{dataset}/report.html",
@@ -31,16 +36,16 @@ rule write_report:
         "results/{dataset}/logs/write_report.log",
     benchmark:
         "results/{dataset}/benchmarks/write_report.tsv"
-    params:
-        row=row_of,
-        config=config,
-        library=LIBRARY,
+    conda:
+        "../../envs/homodyne.yaml"
     threads: 1
     resources:
         mem_mb=memory_mb,
         runtime=30,
-    conda:
-        "../../envs/homodyne.yaml"
+    params:
+        row=row_of,
+        config=config,
+        library=LIBRARY,
     script:
         "../scripts/write_report.py"
 
@@ -48,24 +53,32 @@ rule write_report:
 rule summarise:
     """Put the key numbers of all datasets into one table."""
     input:
+        c2=collect("results/{dataset}/c2.h5", dataset=DATASETS),
+        scaling=collect("results/{dataset}/scaling.json", dataset=DATASETS),
         nlsq=collect("results/{dataset}/nlsq.json", dataset=DATASETS),
+        posterior=collect("results/{dataset}/posterior.nc", dataset=DATASETS),
         cmc=collect("results/{dataset}/cmc.json", dataset=DATASETS),
         parameters=collect("results/{dataset}/parameters.csv", dataset=DATASETS),
         pages=collect("results/{dataset}/report.html", dataset=DATASETS),
+        template=HOUSE / "workflow/report/page.html",
+        style=HOUSE / "workflow/report/page.css",
     output:
-        page=report("results/summary.html", caption="../report/summary.rst", category="Summary"),
+        page=report(
+            "results/summary.html", caption="../report/summary.rst", category="Summary"
+        ),
         table="results/summary.csv",
     log:
         "results/logs/summarise.log",
     benchmark:
         "results/benchmarks/summarise.tsv"
-    params:
-        datasets=DATASETS,
+    conda:
+        "../../envs/homodyne.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/homodyne.yaml"
+    params:
+        datasets=DATASETS,
+        library=LIBRARY,
     script:
         "../scripts/summarise.py"

@@ -12,9 +12,9 @@ from homodyne_lib.results import chain_diagnostics, parameter_rows
 def combine(paths_to_shards, path_to_nlsq, posterior, summary, parameters, *, nlsq, progress):
     """Write posterior.nc, cmc.json and parameters.csv."""
     fit = read_json(path_to_nlsq)
-    coordinates = Coordinates(list(fit["parameters"]), nlsq["bounds"], nlsq["fixed"])
     scaling_names = list(fit["coefficients"])
     shards = [read_shard(path)[0] for path in paths_to_shards]
+    coordinates = Coordinates(list(fit["parameters"]), shards[0].reference_time, nlsq["bounds"], nlsq["fixed"])
     reports = []
     for number, shard in enumerate(shards):
         report = chain_diagnostics(coordinates.natural_draws(shard.x, scaling_names), shard.stats)

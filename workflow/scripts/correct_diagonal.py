@@ -1,8 +1,8 @@
 """Replace the diagonal of c2; the raw one stays beside it."""
 
-import script_support
-
 from dataclasses import replace
+
+import script_support
 
 from homodyne_lib.data import read_correlations, write_correlations
 from homodyne_lib.diagonal_correction import apply_diagonal_correction_batch

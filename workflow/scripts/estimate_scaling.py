@@ -13,9 +13,7 @@ def estimate_scaling(path_to_c2, path_to_output, progress):
     contrast, offset, warnings = estimate_scaling_from_matrices(record.c2, record.phi)
     for warning in warnings:
         progress(f"Warning: {warning}")
-    write_json(
-        path_to_output, {"phi": record.phi, "contrast": contrast, "offset": offset, "warnings": list(warnings)}
-    )
+    write_json(path_to_output, {"phi": record.phi, "contrast": contrast, "offset": offset, "warnings": list(warnings)})
 
 
 script_support.run(globals().get("snakemake"), lambda job, log: estimate_scaling(job.input[0], job.output[0], log))

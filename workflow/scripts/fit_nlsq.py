@@ -4,13 +4,16 @@ import script_support
 
 from homodyne_lib.data import read_correlations
 from homodyne_lib.files import read_json, write_json
-from homodyne_lib.nlsq import fit_nlsq, make_problem
+from homodyne_lib.nlsq import fit_nlsq
 from homodyne_lib.per_angle import per_angle_scaling
 from homodyne_lib.physics import is_static
+from homodyne_lib.problem import make_problem
 from homodyne_lib.results import flow_test, nlsq_record
 
 
-def fit(path_to_c2, path_to_scaling, path_to_output, *, analysis_mode, settings, scaling, shear_convention, seed, progress):
+def fit(
+    path_to_c2, path_to_scaling, path_to_output, *, analysis_mode, settings, scaling, shear_convention, seed, progress
+):
     """Write nlsq.json."""
     record, quantiles = read_correlations(path_to_c2), read_json(path_to_scaling)
     per_angle = per_angle_scaling(

@@ -1,8 +1,8 @@
 """Read one row's measurement from its file, estimate the noise, and write the canonical record."""
 
-import script_support
-
 from dataclasses import replace
+
+import script_support
 
 from homodyne_lib.data import write_correlations
 from homodyne_lib.noise import estimate_sigma
@@ -32,7 +32,5 @@ def ingest(path_to_data, path_to_output, row, progress):
 
 script_support.run(
     globals().get("snakemake"),
-    lambda job, log: ingest(
-        job.input.get("data") or job.params.row["path"], job.output[0], job.params.row, log
-    ),
+    lambda job, log: ingest(job.input.get("data") or job.params.row["path"], job.output[0], job.params.row, log),
 )

@@ -1,16 +1,16 @@
 """Sample the posterior of one shard, started and scaled by the fit."""
 
-import script_support
-
 import hashlib
+
+import script_support
 
 from homodyne_lib.cmc import sample_shard
 from homodyne_lib.data import read_rows
 from homodyne_lib.draws import write_shard
 from homodyne_lib.files import read_json
-from homodyne_lib.nlsq import make_problem
 from homodyne_lib.per_angle import per_angle_scaling
 from homodyne_lib.posterior import ShardPosterior
+from homodyne_lib.problem import make_problem
 
 
 def shard_seed(dataset, shard, seed):
@@ -18,7 +18,9 @@ def shard_seed(dataset, shard, seed):
     return int.from_bytes(hashlib.sha256(f"{dataset}/{shard}/{seed}".encode()).digest()[:4], "little")
 
 
-def sample(path_to_c2, path_to_scaling, path_to_nlsq, path_to_output, *, shard, n_shards, seed, cmc, scaling, nlsq, progress):
+def sample(
+    path_to_c2, path_to_scaling, path_to_nlsq, path_to_output, *, shard, n_shards, seed, cmc, scaling, nlsq, progress
+):
     """Write the draws of shard ``shard`` of ``n_shards``."""
     fit, quantiles = read_json(path_to_nlsq), read_json(path_to_scaling)
     band = read_rows(path_to_c2, slice(shard, -1, n_shards))

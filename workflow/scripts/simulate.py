@@ -1,14 +1,14 @@
 """Simulate speckle movies with known truth; c2 is written in the APS layout with the truth as attributes."""
 
-import script_support
-
 import numpy as np
+import script_support
+from tables import read_simulation
+
 from homodyne_lib.aps_formats import write_aps_legacy
 from homodyne_lib.data import Correlations
 from homodyne_lib.physics import parameter_names
 from homodyne_lib.selection import normalise_phi
 from homodyne_lib.simulation import simulate_speckle_c2
-from tables import read_simulation
 
 
 def simulate(path_to_plan, path_to_output, row, shear_convention, source, progress):
@@ -51,6 +51,6 @@ def simulate(path_to_plan, path_to_output, row, shear_convention, source, progre
 script_support.run(
     globals().get("snakemake"),
     lambda job, log: simulate(
-        job.input[0], job.output[0], job.params.row, job.params.shear_convention, job.params.row["file"], log
+        job.params.row["path"], job.output[0], job.params.row, job.params.shear_convention, job.params.row["file"], log
     ),
 )

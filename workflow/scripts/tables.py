@@ -5,15 +5,51 @@ Schemas in workflow/schemas are closed and the only home of defaults; what they 
 
 from __future__ import annotations
 
+import csv
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pandas as pd
 import yaml
 from snakemake.utils import validate
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
+
+_TYPES = {
+    "object": "a group of keys",
+    "array": "a list",
+    "string": "text",
+    "number": "a finite number",
+    "integer": "a whole number",
+}
+_LIMITS = {
+    "minimum": "at least {}",
+    "exclusiveMinimum": "above {}",
+    "exclusiveMaximum": "below {}",
+    "minItems": "a list, at least {} long",
+    "maxItems": "a list, at most {} long",
+    "pattern": "of the form {}",
+    "const": "{}",
+}
+
+
+def _is_integer(_, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_, value: Any) -> bool:
+    return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+# JSON Schema takes 400.0 for an integer and NaN for a number; no count and no measurement is one.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_number}
+    ),
+)
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -21,36 +57,40 @@ def schema(name: str) -> dict[str, Any]:
     return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
 
 
-def sentence(error: jsonschema.ValidationError) -> str:
-    """What a schema found wrong, in words: key, value, and what is allowed."""
-    key = ".".join(str(step) for step in error.absolute_path) or "the top level"
-    meaning = error.schema.get("description", "")
-    if error.validator == "additionalProperties" and isinstance(error.validator_value, bool):
-        known = error.schema["properties"]
-        unknown = sorted(set(error.instance) - set(known))
-        return f"{key} has the unknown key {', '.join(unknown)}; known are {', '.join(known)}."
-    if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
-        return f"{key} lacks {', '.join(missing)}."
-    if error.validator == "enum" and "propertyNames" in error.absolute_schema_path:
-        return f"{key} names {error.instance!r}; known are {', '.join(error.validator_value)}."
+def _allowed(error: jsonschema.ValidationError) -> str:
+    """What a value must be, in words."""
+    if error.validator == "type":
+        return _TYPES[error.validator_value]
     if error.validator == "enum":
-        return f"{key} is {error.instance!r}; allowed are {', '.join(map(str, error.validator_value))}. {meaning}"
-    if error.validator in ("oneOf", "pattern"):
-        return f"{key} is {error.instance!r}, which is not allowed. {meaning}"
-    bounds = {
-        "minimum": "at least {}",
-        "exclusiveMinimum": "above {}",
-        "exclusiveMaximum": "below {}",
-        "type": "of type {}",
-        "minItems": "of at least {} entries",
-        "maxItems": "of at most {} entries",
-    }
-    wanted = bounds[error.validator].format(error.validator_value)
-    return f"{key} is {error.instance!r}; it must be {wanted}. {meaning}"
+        return "one of " + ", ".join(map(str, error.validator_value))
+    if error.validator == "oneOf":
+        return " or ".join(map(_allowed, error.context))
+    return _LIMITS[error.validator].format(error.validator_value)
 
 
-def checked(data: dict, name: str, what: str) -> dict:
+def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
+    """What a schema found wrong, in words: key, value, what is allowed, and what the key means."""
+    path = [str(step) for step in error.absolute_path]
+
+    def key(name: Any) -> str:
+        return ".".join([*path, str(name)])
+
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        for name in error.instance.keys() - known.keys():
+            yield f"{key(name)} is not known; known are {', '.join(known)}."
+    elif error.validator == "required":
+        for name in error.validator_value:
+            if name not in error.instance:
+                yield f"{key(name)} is missing. {error.schema['properties'][name]['description']}"
+    elif "propertyNames" in error.absolute_schema_path:
+        yield f"{key(error.instance)} is not known; known are {', '.join(error.validator_value)}."
+    else:
+        name, meaning = ".".join(path) or "the content", error.schema.get("description", "")
+        yield f"{name} is {error.instance!r}; it must be {_allowed(error)}. {meaning}"
+
+
+def checked(data: Any, name: str, what: str) -> dict[str, Any]:
     """Check against a schema and fill in its defaults.
 
     Raises
@@ -58,10 +98,9 @@ def checked(data: dict, name: str, what: str) -> dict:
     ValueError
         One sentence for each violation, after ``what``.
     """
-    validator = jsonschema.Draft202012Validator(schema(name))
-    errors = sorted(validator.iter_errors(data), key=lambda error: list(map(str, error.absolute_path)))
-    if errors:
-        raise ValueError(f"{what}: " + " Also: ".join(sentence(error).strip() for error in errors))
+    found = {sentence.strip() for error in _Validator(schema(name)).iter_errors(data) for sentence in _sentences(error)}
+    if found:
+        raise ValueError(f"{what}: " + " Also: ".join(sorted(found)))
     validate(data, str(SCHEMAS / f"{name}.schema.yaml"))
     return data
 
@@ -74,6 +113,30 @@ def _typed(text: str, kind: str | None) -> Any:
         return text
 
 
+def _lines(path: str, columns: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    """(where, filled cells by column) of each line below the header that is neither blank nor a comment."""
+    try:
+        # Spreadsheets put a byte-order mark first and quote cells that hold a comma.
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            reader = csv.reader(stream, delimiter="\t")
+            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is not a table of tab-separated UTF-8 text ({error}); save it as one.") from None
+    lines = [(number, cells) for number, cells in lines if any(cells) and not cells[0].startswith("#")]
+    _, header = lines.pop(0) if lines else (0, [])
+    for name in filter(None, header):
+        if name not in columns or header.count(name) > 1:
+            fault = "stands there twice" if name in columns else f"is not known; known are {', '.join(columns)}"
+            raise ValueError(f"{path}: the column {name!r} {fault}. Columns are separated by tabs.")
+    for number, cells in lines:
+        where = f"{path}, line {number}"
+        # A cell beyond the header has no column either.
+        named = [*header, *[""] * (len(cells) - len(header))]
+        if lost := [cell for name, cell in zip(named, cells, strict=False) if cell and not name]:
+            raise ValueError(f"{where}: {lost[0]!r} stands in a column without a name; count the tabs.")
+        yield where, {name: cell for name, cell in zip(named, cells, strict=False) if cell}
+
+
 def read_datasets(path: str) -> dict[str, dict[str, Any]]:
     """The table of datasets: checked rows by name, each with the ``path`` of its file.
 
@@ -82,25 +145,26 @@ def read_datasets(path: str) -> dict[str, dict[str, Any]]:
     ValueError
         If the table is missing or empty, or a row is wrong; the sentence names the line.
     """
+    from homodyne_lib.selection import parse_phi_ranges
+
     if not Path(path).is_file():
         raise ValueError(
             f"the table of datasets {path!r} is not a file in {Path.cwd()}; write it (columns: config/README.md), or "
             "name another with --config datasets=PATH."
         )
     columns = schema("datasets")["properties"]
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, skip_blank_lines=False)
     rows: dict[str, dict[str, Any]] = {}
-    for number, cells in enumerate(table.to_dict("records"), start=2):
-        where = f"{path}, line {number}"
-        filled = {name.strip(): text.strip() for name, text in cells.items() if str(text).strip()}
-        if not filled or next(iter(filled.values())).startswith("#"):
-            continue
-        row = {name: _typed(text, columns.get(name, {}).get("type")) for name, text in filled.items()}
+    for where, cells in _lines(path, columns):
+        row = {name: _typed(text, columns[name].get("type")) for name, text in cells.items()}
         checked(row, "datasets", where)
         if row["dataset"] in rows:
             raise ValueError(f"{where}: dataset {row['dataset']} stands in the table twice.")
         if row["analysis_mode"] == "laminar_flow" and "stator_rotor_gap" not in row:
             raise ValueError(f"{where}: laminar_flow needs stator_rotor_gap [Å]; the cell is empty.")
+        try:
+            parse_phi_ranges(row["phi_ranges"])
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
         rows[row["dataset"]] = row | {"path": str(Path(path).parent / row["file"])}
     if not rows:
         raise ValueError(f"{path} holds no dataset; add a row.")
@@ -117,8 +181,10 @@ def read_simulation(path: str, names: list[str]) -> dict[str, Any]:
     """
     try:
         plan = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: the description of a simulation cannot be read ({error}).") from None
+    except OSError as error:
+        raise ValueError(f"{path}: this file cannot be read ({error.strerror}); check its path and rights.") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: this is not YAML ({' '.join(str(error).split())}).") from None
     checked(plan, "simulation", path)
     if sorted(plan["parameters"]) != sorted(names):
         raise ValueError(f"{path}: its parameters are {', '.join(plan['parameters'])}; needed are {', '.join(names)}.")

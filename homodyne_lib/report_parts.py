@@ -1,0 +1,188 @@
+"""Tables, figures and set texts of the report, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from homodyne_lib.physics import PARAMETERS, is_static
+from homodyne_lib.report import RATE_SYMBOLS, RATE_UNITS, Results, estimate, flow_found, landmark_times, range_95
+from homodyne_lib.style import save_png
+from homodyne_lib.wording import alongside, escape, interval, plain_number, quantity
+
+__all__ = [
+    "figure_block",
+    "markdown_table",
+    "model_text",
+    "parameter_table",
+    "provenance_text",
+    "rate_table",
+    "scaling_table",
+    "shard_table",
+]
+
+_SHEAR = {
+    "spec": r"\mathrm{sinc}^2\left[\frac{qL}{2\pi} \cos(\varphi_0-\varphi) \Gamma\right]",
+    "published": r"\mathrm{sinc}\left[\frac{qL}{2} \cos(\varphi_0-\varphi) \Gamma\right]",
+}
+
+
+def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
+    """Join Markdown cells to a pipe table; the first column to the left, the others to the right."""
+    rule = [":--", *["--:"] * (len(columns) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, rule, *rows)) + "\n"
+
+
+def figure_block(figure, folder: str, name: str, caption: str) -> str:
+    """Save a figure as ``folder/figures/name.png``; give the Markdown that shows it with its caption."""
+    path = Path(folder) / "figures" / f"{name}.png"
+    path.parent.mkdir(exist_ok=True)
+    save_png(figure, path)
+    return f"![{caption}](figures/{name}.png)\n"
+
+
+def rate_table(results: Results) -> str:
+    """Tabulate the rates at the landmark times: posterior, 95 % interval, fit, truth."""
+    times, rows = landmark_times(results), []
+    for curve in results.curves:
+        rates, unit = results.rates(curve, times), RATE_UNITS[curve]
+        for k, t in enumerate(times):
+            draws = rates["draws"][:, k]
+            scale = float(np.mean(draws)), float(np.std(draws, ddof=1))
+            # A rate that the data do not show has no value, only a limit.
+            shown = not (curve == "gamma_dot" and flow_found(results) is False)
+            value = estimate(draws, "") if shown else f"< {plain_number(np.quantile(draws, 0.95), 2)} (95 %)"
+            row = [f"{RATE_SYMBOLS[curve]} at {t:g} s [{unit}]", value, range_95(draws, "") if shown else "–"]
+            row.append(alongside(rates["fit"][k], *scale) if shown else "–")
+            if results.truth is not None:
+                row.append("–" if rates["truth"] is None else alongside(rates["truth"][k], *scale))
+            rows.append(row)
+    truth = [] if results.truth is None else ["truth"]
+    return markdown_table(["rate", "posterior", "95 % interval", "least squares", *truth], rows)
+
+
+def parameter_table(results: Results) -> str:
+    """Tabulate physical parameters and noise scale: fit beside posterior, with units, bounds and truth."""
+    rows = []
+    for name in [*results.nlsq["parameters"], "noise_scale"]:
+        row, entry = results.table.loc[name], results.nlsq["parameters"].get(name)
+        parameter = PARAMETERS.get(name)
+        symbol = f"${parameter.symbol}$" if parameter else "noise scale"
+        if entry is None:
+            fitted = "–"
+        elif entry["error"] is None:
+            fitted = f"{plain_number(entry['value'])} (error undefined)"
+        else:
+            fitted = quantity(entry["value"], entry["error"])
+        rows.append(
+            [
+                symbol,
+                parameter.unit if parameter else "",
+                fitted,
+                quantity(row["posterior_mean"], row["posterior_sd"]),
+                interval(row["lower"], row["upper"], row["posterior_mean"], row["posterior_sd"]),
+                "**at bound**" if entry and entry["at_bound"] else "",
+                f"{row['r_hat']:.3f}",
+                f"{row['ess_bulk']:.0f}",
+            ]
+        )
+        if results.truth is not None:
+            rows[-1].append(plain_number(results.truth[name], exact=True) if name in results.truth else "–")
+    truth = [] if results.truth is None else ["truth"]
+    head = ["parameter", "unit", "least squares", "posterior", "95 % interval", "bound", "R̂", "ESS", *truth]
+    return markdown_table(head, rows)
+
+
+def scaling_table(results: Results) -> str:
+    """Tabulate contrast, offset and noise at each angle, fitted and estimated."""
+    fit, quantiles = results.nlsq["scaling"], results.scaling
+    rows = []
+    for k, phi in enumerate(fit["phi"]):
+        cells = [f"{phi:.4g}".replace("-", "−")]
+        for name in ("contrast", "offset"):
+            cells += [quantity(fit[name][k], fit[f"{name}_error"][k]), plain_number(quantiles[name][k], 3)]
+        rows.append([*cells, plain_number(results.nlsq["sigma"][k], 3)])
+    head = [r"$\varphi$ [°]", "contrast $C$", "from quantiles", "offset $O$", "from quantiles", r"noise $\sigma$"]
+    return markdown_table(head, rows)
+
+
+def shard_table(results: Results) -> str:
+    """Tabulate the diagnostics of every shard's chains."""
+    rows = [
+        [
+            str(shard["shard"]),
+            "yes" if shard["converged"] else "**no**",
+            f"{shard['max_r_hat']:.3f}",
+            f"{shard['min_ess_bulk']:.0f}",
+            f"{shard['min_ess_tail']:.0f}",
+            str(shard["divergences"]),
+            f"{shard['bfmi']:.2f}",
+        ]
+        for shard in results.cmc["shards"]
+    ]
+    head = ["shard", "converged", "largest R̂", "smallest bulk ESS", "smallest tail ESS", "divergences", "smallest BFMI"]
+    return markdown_table(head, rows)
+
+
+def model_text(results: Results) -> str:
+    """Write the equations of the model that was fitted, and the shear convention where there is flow."""
+    text = [
+        r"$$g_2 = O + C g_1^2, \qquad g_1 = \exp\left(-\tfrac12 q^2 \int_{t_1}^{t_2} D(t) dt\right) S, \qquad "
+        r"D(t) = D_0 t^{\alpha} + D_\mathrm{off}$$"
+    ]
+    if is_static(results.nlsq["analysis_mode"]):
+        text.append("$S = 1$: nothing flows.")
+    else:
+        convention = results.nlsq["shear_convention"]
+        text.append(
+            rf"$$S = {_SHEAR[convention]}, \qquad \Gamma = \int_{{t_1}}^{{t_2}} \dot\gamma(t) dt, \qquad "
+            r"\dot\gamma(t) = \dot\gamma_0 t^{\beta} + \dot\gamma_\mathrm{off}, \qquad "
+            r"\mathrm{sinc}(x) = \frac{\sin x}{x}$$"
+        )
+        text.append(
+            f"Shear convention: **{convention}**. Shear rates of the conventions *spec* and *published* differ by a "
+            "factor of 2.2 to 3.1 for the same data; quote a shear rate with its convention."
+        )
+    text.append(
+        "Time counts from the first selected frame. The pairs $t_1 < t_2$ were fitted; the diagonal was not. Contrast "
+        "$C$ and offset $O$ were solved for exactly at every step of the fit."
+    )
+    return "\n\n".join(text)
+
+
+def provenance_text(results: Results, provenance: Mapping[str, Any]) -> str:
+    """Say where the numbers come from and how to make them again.
+
+    Parameters
+    ----------
+    results : Results
+    provenance : mapping
+        ``commit``, ``command``, ``row``, ``config`` (YAML text) and ``versions`` (package -> version).
+
+    Returns
+    -------
+    str
+    """
+    frames = results.header["frames"]
+    facts = [
+        ["file", escape(results.header["source"])],
+        ["SHA-256 of the file", f"`{results.header['source_sha256']}`"],
+        ["frames used", f"{frames[0]} to {frames[-1]}"],
+        ["code", escape(provenance["commit"])],
+        ["packages", ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())],
+    ]
+    table = "\n".join(["| | |", "|:--|:--|", *(f"| {name} | {value} |" for name, value in facts)])
+    blocks = (
+        ("Again, from the repository:", provenance["command"]),
+        ("Row of the table:", provenance["row"]),
+        ("Configuration, defaults included:", provenance["config"]),
+    )
+    return "\n\n".join([table, *(f"{title}\n\n{_verbatim(text)}" for title, text in blocks)])
+
+
+def _verbatim(text: str) -> str:
+    """Indent text to a block, which no content can end."""
+    return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,0 +1,101 @@
+"""A miniature project folder, and Snakemake called on it as a user would."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from homodyne_lib.aps_formats import write_aps_legacy
+from homodyne_lib.data import Correlations
+from homodyne_lib.simulation import simulate_speckle_c2
+
+ROOT = Path(__file__).parents[1]
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+WORKFLOW = ["--snakefile", str(ROOT / "Snakefile"), "--workflow-profile", str(ROOT / "workflow/profiles/default")]
+
+N_PHI, N_FRAMES, N_SHARDS, N_CHAINS, N_DRAWS = 3, 32, 2, 2, 50
+
+TABLE = """\
+dataset	file	format	analysis_mode	wavevector_q	stator_rotor_gap	dt
+rest	rest.h5	auto	static	0.01		0.1
+flow	flow.yaml	speckle-sim	laminar_flow	0.0054	2e6	0.1
+"""
+CONFIG = f"""\
+nlsq: {{starts: 16}}
+cmc: {{shards: {N_SHARDS}, chains: {N_CHAINS}, warmup: 50, draws: {N_DRAWS}}}
+"""
+FLOW = f"""\
+parameters:
+  {{D0: 5000, alpha: -0.5, D_offset: 500, gamma_dot_t0: 1.0e-3, beta: -0.3, gamma_dot_t_offset: 1.0e-4, phi0: 3}}
+phi: [0, 45, 90]
+n_frames: {N_FRAMES}
+pixels: 800
+modes: 3
+counts: 1
+seed: 7
+"""
+
+
+def write_rest(path: Path) -> None:
+    """A resting sample whose correlations decay within the record, in the legacy layout."""
+    phi = np.linspace(-60, 60, N_PHI)
+    geometry = {"q": 0.01, "dt": 0.1}
+    c2 = simulate_speckle_c2(
+        [20000.0, -0.3, 2000.0], phi, n_frames=N_FRAMES, pixels=800, modes=3, counts=None, seed=3, **geometry
+    )
+    record = Correlations(
+        c2=c2,
+        raw_diagonal=np.diagonal(c2, axis1=1, axis2=2).copy(),
+        phi=phi,
+        frames=np.arange(1, N_FRAMES + 1),
+        stator_rotor_gap=None,
+        sigma=None,
+        source="",
+        source_sha256="",
+        **geometry,
+    )
+    write_aps_legacy(path, record)
+
+
+def make_project(folder: Path) -> Path:
+    """A folder with a table, an overlay, a measured file and the description of a simulated one."""
+    config = folder / "config"
+    config.mkdir(parents=True)
+    write_rest(config / "rest.h5")
+    for name, text in {"datasets.tsv": TABLE, "config.yaml": CONFIG, "flow.yaml": FLOW}.items():
+        (config / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The caller's environment, with the programs of this Python first and every cache below ``home``."""
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | {"PATH": programs, "XDG_CACHE_HOME": str(home / "cache"), "PYTHONDONTWRITEBYTECODE": ""}
+
+
+def snakemake(folder: Path, *arguments: str, workflow: list[str] = WORKFLOW) -> subprocess.CompletedProcess:
+    """Run Snakemake from beside ``folder``; standard error, where it reports, is joined to standard output."""
+    return subprocess.run(
+        [*SNAKEMAKE, *workflow, "--directory", folder.name, *arguments],
+        cwd=folder.parent,
+        env=environment(folder.parent),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def planned(output: str) -> dict[str, int]:
+    """Jobs by rule, from the table of a dry run."""
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE) if rule != "total"}
+
+
+def files_below(folder: Path) -> set[str]:
+    """Every file below a folder, hidden ones too, as relative POSIX paths."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}

@@ -1,0 +1,126 @@
+"""Write a dataset's report: papermill runs the notebook, nbconvert makes Markdown of it, pandoc one page."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import papermill
+import script_support
+import yaml
+from nbclient.exceptions import DeadKernelError
+from nbconvert import MarkdownExporter
+from page import render
+
+from homodyne_lib.files import write_text
+
+PACKAGES = ("jax", "numpyro", "numpy", "scipy", "h5py", "arviz-stats", "matplotlib", "papermill", "snakemake")
+
+
+def commit() -> str:
+    """The commit of the repository, and whether files differ from it."""
+
+    def git(*arguments):
+        asked = ["git", "-C", str(script_support.HOUSE), *arguments]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != script_support.HOUSE:
+            return "not a git checkout"
+        changed = " with uncommitted changes" if git("status", "--porcelain") else ""
+        return f"commit {git('rev-parse', 'HEAD')}{changed}"
+    except (OSError, subprocess.CalledProcessError):
+        return "not a git checkout"
+
+
+def provenance(dataset, row, config):
+    """What the report says of its own making; folders of this machine are left out."""
+    row = {name: value for name, value in row.items() if name != "path"} | {"file": Path(row["file"]).name}
+    config = {**config, "datasets": Path(config["datasets"]).name}
+
+    def text(data):
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+    return {
+        "commit": commit(),
+        "command": f"make env\n.venv/bin/python -m snakemake --cores 2 results/{dataset}/report.html",
+        "row": text(row),
+        "config": text(config),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+
+
+def run_notebook(path_to_notebook, folder, parameters):
+    """Run the notebook in a folder; its kernel imports homodyne_lib and reads no settings of the user.
+
+    Raises
+    ------
+    ValueError
+        If a cell fails; one sentence names the cell and the exception.
+    """
+    environment = {
+        "PYTHONPATH": str(script_support.HOUSE),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "MPLBACKEND": "agg",
+    }
+    os.environ.update(environment)
+    try:
+        return papermill.execute_notebook(
+            path_to_notebook,
+            folder / "report.ipynb",
+            parameters=parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=folder,
+            # It warns of plain text on the loopback interface, at every start.
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        )
+    except papermill.PapermillExecutionError as error:
+        cells = papermill.iorw.load_notebook_node(str(folder / "report.ipynb")).cells
+        failed = next(c for c in cells if any(o["output_type"] == "error" for o in c.get("outputs", [])))
+        raise ValueError(
+            f"the report's notebook stopped in its cell {failed['id']!r} with {error.ename}: {error.evalue}"
+        ) from None
+    except DeadKernelError as error:
+        raise ValueError(f"the report's notebook lost its kernel ({error}); give the rule more memory.") from None
+
+
+def write_report(path_to_notebook, paths, path_to_page, path_to_figures, *, dataset, row, config):
+    """Write report.html and the folder of figures."""
+    path_to_page, path_to_figures = Path(path_to_page), Path(path_to_figures)
+    with tempfile.TemporaryDirectory(dir=path_to_page.parent, prefix=".report.") as folder:
+        folder = Path(folder).resolve()
+        parameters = {
+            "paths": {name: str(Path(path).resolve()) if path else None for name, path in paths.items()},
+            "dataset": dataset,
+            "folder": str(folder),
+            "config": config,
+            "provenance": provenance(dataset, row, config),
+        }
+        notebook = run_notebook(path_to_notebook, folder, parameters)
+        for cell in notebook.cells:
+            # What libraries print is no part of the page.
+            cell["outputs"] = [output for output in cell.get("outputs", []) if output["output_type"] == "display_data"]
+        markdown, _ = MarkdownExporter(exclude_input=True).from_notebook_node(notebook)
+        page = render(markdown, f"{dataset}: two-time correlations", folder)
+        shutil.rmtree(path_to_figures, ignore_errors=True)
+        os.replace(folder / "figures", path_to_figures)
+    write_text(path_to_page, page)
+
+
+script_support.run(
+    globals().get("snakemake"),
+    lambda job, log: write_report(
+        job.input.notebook,
+        {name: job.input[name] for name in ("c2", "scaling", "nlsq", "posterior", "cmc", "parameters")}
+        | {"truth": job.input.truth or None},
+        job.output.page,
+        job.output.figures,
+        dataset=job.wildcards.dataset,
+        row=job.params.row,
+        config=job.params.config,
+    ),
+)
