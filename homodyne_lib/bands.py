@@ -59,8 +59,10 @@ class Band(NamedTuple):
     def tile_shape(self) -> tuple[int, int, int]:
         """Angles, rows and columns of a tile: as many pixels as stay in the processor's cache."""
         n_phi, n_rows, n_t = self.c2.shape
-        side = next(s for s in (128, 64, 32, 16) if n_phi * s * s <= _TILE_PIXELS or s == 16)
-        return n_phi, min(side, n_rows), min(side, n_t)
+        largest = int(np.clip(np.sqrt(_TILE_PIXELS / n_phi), 16, 128))
+        # Strips of equal width leave no narrow remainder that would be summed beside its neighbour's pairs.
+        height, width = (-(-n // -(-n // largest)) for n in (n_rows, n_t))
+        return n_phi, height, width
 
 
 def make_band(c2, rows=None) -> Band:

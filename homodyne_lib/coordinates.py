@@ -3,7 +3,9 @@
 Amplitude, exponent and offset of a rate are strongly entangled: D0 is D extrapolated to 1 s, wherever the record lies, and
 an offset matters only beside the amplitude. What the data see is the rate R at a time within the record, its exponent, and
 the share of the power law in R. Coordinates are therefore log R and the exponent, each mapped onto its bounds by a logistic
-curve, and the logarithm of the share, amplitude t^exponent / R, which is 0 without offset. The bounds of an amplitude are
+curve, and the logarithm of the share, amplitude t^exponent / R, which is 0 without offset. The exponent of the
+diffusion is sampled times the share: their product, the slope of log R, is what the data see where D hardly changes. The
+bounds of an amplitude are
 thus those of the rate within the record. φ0 has a logistic curve too. One more coordinate, log s, multiplies the noise.
 """
 
@@ -67,10 +69,24 @@ class Coordinates:
         # An offset is told by the share of the power law, unless the amplitude is held and the offset stands alone.
         self._by_share = [off for amp, _, off in self._rates if amp in self.free and off in self.free]
         self._logistic = np.array([name not in self._by_share for name in self.free], dtype=bool)
+        # (exponent, share) of the diffusion among the coordinates, where both are free. A flow may not be seen at all, and
+        # its exponent and share are then as independent as the prior has them.
+        self._slopes = [
+            (self.free.index(exponent), self.free.index(offset))
+            for _, exponent, offset in self._rates[:1]
+            if offset in self._by_share and exponent in self.free
+        ]
+
+    def _unscaled(self, x):
+        """Coordinates of the free parameters, each exponent freed of the share of its power law."""
+        u = jnp.asarray(x)[..., : len(self.free)]
+        for exponent, share in self._slopes:
+            u = u.at[..., exponent].multiply(jnp.exp(-u[..., share]))
+        return u
 
     def _values(self, x):
         """Coordinates by name, logistic ones on the search scale of their interval."""
-        u = x[..., : len(self.free)]
+        u = self._unscaled(x)
         inside = self.lower + (self.upper - self.lower) * sigmoid(u)
         return {name: (inside if self._logistic[k] else u)[..., k] for k, name in enumerate(self.free)}
 
@@ -101,7 +117,10 @@ class Coordinates:
         inside = (np.array([target[name] for name in self.free]) - self.lower) / (self.upper - self.lower)
         inside = np.clip(inside, _INSIDE, 1 - _INSIDE)
         logit = np.log(inside / (1 - inside))
-        return np.append([shares[n] if n in self._by_share else logit[k] for k, n in enumerate(self.free)], 0.0)
+        x = np.array([shares[n] if n in self._by_share else logit[k] for k, n in enumerate(self.free)])
+        for exponent, share in self._slopes:
+            x[exponent] *= np.exp(x[share])
+        return np.append(x, 0.0)
 
     def log_prior(self, x):
         """Log prior density of the coordinates, up to a constant.
@@ -113,11 +132,12 @@ class Coordinates:
         ----------
         x : array, shape (n_free + 1,)
         """
-        u, values, (mean, sd) = x[:-1], self._values(x), self._prior
+        u, values, (mean, sd) = self._unscaled(x), self._values(x), self._prior
         inside = jnp.stack([values[name] for name in self.free])
         normal = jnp.where(self._logistic, ((inside - mean) / sd) ** 2, u**2)
         bend = jnp.where(self._logistic, log_sigmoid(u) + log_sigmoid(-u), 0.0)
-        return jnp.sum(bend) - 0.5 * (jnp.sum(normal) + x[-1] ** 2)
+        volume = sum(-u[share] for _, share in self._slopes)
+        return jnp.sum(bend) + volume - 0.5 * (jnp.sum(normal) + x[-1] ** 2)
 
     def natural_draws(self, x, scaling_names: Sequence[str]) -> dict[str, np.ndarray]:
         """Draws by name in the units of the parameter table.

@@ -158,7 +158,9 @@ def gram(params, experiment: Experiment, band: Band, convention: str = "spec"):
         counts = (outside == 0).astype(u.dtype)
         columns += [u[None], jnp.broadcast_to(counts, u.shape)[None]]
         columns = [jnp.broadcast_to(c, (c.shape[0], *y.shape)) for c in columns]
-        columns = jnp.moveaxis(jnp.concatenate([*columns, (y * counts)[None]]), 0, 1).reshape(n_phi, params.shape[0] + 3, -1)
+        columns = jnp.moveaxis(jnp.concatenate([*columns, (y * counts)[None]]), 0, 1).reshape(
+            n_phi, params.shape[0] + 3, -1
+        )
         return columns @ jnp.swapaxes(columns, 1, 2), ()
 
     return _sweep(axis, band, power, reduce)[0]

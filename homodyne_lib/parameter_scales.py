@@ -65,11 +65,20 @@ def search_bounds(names, bounds=None) -> tuple[np.ndarray, np.ndarray]:
     return to_search_scale(names, limits[:, 0]), to_search_scale(names, limits[:, 1])
 
 
-def prior_normal(names) -> tuple[np.ndarray, np.ndarray]:
+def prior_normal(names, bounds=None) -> tuple[np.ndarray, np.ndarray]:
     """Weakly informative prior of each parameter: centre and standard deviation on the search scale.
 
-    The centre lies midway between the table's bounds, the standard deviation is a quarter of their distance. It depends on
-    no data and on no narrower bounds a user may set.
+    The centre lies midway between the bounds, the standard deviation is a quarter of their distance; it depends on no data.
+
+    Parameters
+    ----------
+    names : sequence of str
+    bounds : mapping of str to (float, float), optional
+        The parameter table's where a name is missing.
+
+    Returns
+    -------
+    centre, sd : ndarray, shape (n_params,)
     """
-    lower, upper = search_bounds(names)
+    lower, upper = search_bounds(names, bounds)
     return 0.5 * (lower + upper), 0.25 * (upper - lower)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from homodyne_lib.parameter_scales import search_bounds
+from homodyne_lib.parameter_scales import prior_normal, search_bounds
 from homodyne_lib.physics import PARAMETERS, parameter_names
 
 __all__ = ["ParameterSpace", "Prior"]
@@ -107,6 +107,6 @@ class ParameterSpace:
         """
         names = parameter_names(analysis_mode)
         return [
-            Prior(float(lower + upper) / 2.0, float(upper - lower) / 4.0, PARAMETERS[name].logarithmic)
-            for name, lower, upper in zip(names, *search_bounds(names, self._bounds), strict=True)
+            Prior(float(centre), float(sd), PARAMETERS[name].logarithmic)
+            for name, centre, sd in zip(names, *prior_normal(names, self._bounds), strict=True)
         ]

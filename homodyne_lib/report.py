@@ -16,6 +16,7 @@ from homodyne_lib.draws import read_posterior
 from homodyne_lib.files import read_json
 from homodyne_lib.hdf5 import open_hdf5
 from homodyne_lib.physics import is_static
+from homodyne_lib.physics_utils import trapezoid_cumsum
 from homodyne_lib.wording import escape, interval, plain_number, quantity
 
 __all__ = [
@@ -93,7 +94,9 @@ class Results:
 
     def average(self, curve: str) -> np.ndarray:
         """Average a rate over the record, for every draw, shape (n_draws,)."""
-        return np.trapezoid(rate_curves(self.draws, self.times, self.header["dt"], curve), self.times) / self.times[-1]
+        rates = rate_curves(self.draws, self.times, self.header["dt"], curve)
+        # The sum that the model itself takes, in steps of a frame.
+        return np.array([trapezoid_cumsum(rate)[-1] for rate in rates]) / (len(self.times) - 1)
 
 
 def read_results(dataset: str, paths: Mapping[str, str | None]) -> Results:

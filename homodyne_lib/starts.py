@@ -69,7 +69,7 @@ def _candidate(problem: Problem, unit) -> np.ndarray:
     start = draw(unit[:3], _VISIBLE_DECAY, 2.0 * problem.experiment.wq_dt / dt)
     if len(problem.names) > 3:
         start += [
-            *power_law(unit[3:6], _VISIBLE_PHASE, problem.experiment.sinc_prefactor / dt),
+            *draw(unit[3:6], _VISIBLE_PHASE, problem.experiment.sinc_prefactor / dt),
             60.0 * unit[6] - 30.0,
         ]
     return np.array(start)

@@ -30,7 +30,7 @@ ALLOWED = {
     ("physics_utils", "exp"): (1, "safe_exp: the decay of g1"),
     ("physics_utils", "sin"): (1, "safe_sinc: the shear factor"),
     ("physics_utils", "cumsum"): (1, "trapezoid_cumsum: the integrals of D and of the shear rate"),
-    ("physics_utils", POWER_LAW): (1, "_power_law: D(t) and the shear rate"),
+    ("physics_utils", POWER_LAW): (1, "power_law: D(t) and the shear rate"),
     ("kernels", "cos"): (1, "shear_phase_factor: angle between flow and wavevector"),
     ("kernels", POWER_LAW): (1, "g1_shear: sinc to the power of the convention"),
     ("pair_sums", "exp"): (1, "fast path of g1², equal to the kernels by tests/test_pair_sums.py"),
@@ -42,7 +42,7 @@ ALLOWED = {
     ("per_angle", "cos"): (1, "harmonics of contrast and offset over the angle"),
     ("per_angle", "sin"): (1, "harmonics of contrast and offset over the angle"),
     ("posterior", "exp"): (1, "noise scale of the sampler"),
-    ("coordinates", "exp"): (1, "noise scale of the sampler"),
+    ("coordinates", "exp"): (7, "logarithmic coordinates of the sampler"),
     ("starts", "exp"): (1, "rates drawn on a logarithmic scale"),
     ("selection", "cumsum"): (1, "numbers of angular sectors"),
     ("numpy_gradients", POWER_LAW): (1, "step size of a difference formula"),
@@ -113,17 +113,18 @@ def test_rates_sums_and_kernels_are_defined_once():
 
 # A module imports only from rows above its own. CONTRIBUTING.md draws the same table.
 LEVELS = (
-    ("physics", "backend", "files", "numpy_gradients", "noise", "per_angle", "shards"),
+    ("physics", "backend", "files", "numpy_gradients", "noise", "per_angle", "shards", "style", "wording"),
     ("hdf5", "validation", "physics_utils", "parameter_scales", "normal_equations", "least_squares"),
     ("diagonal_correction", "scaling_utils", "data", "selection", "curves", "coordinates"),
-    ("physics_factors", "layouts", "parameter_space", "aps_formats"),
+    ("physics_factors", "layouts", "parameter_space", "aps_formats", "bands"),
     ("kernels", "dispatch", "two_time"),
     ("jax_backend", "pair_sums", "simulation"),
-    ("model_mixins", "starts"),
-    ("models", "nlsq"),
-    ("homodyne_model", "theory", "posterior", "results"),
-    ("fitting", "cmc"),
-    ("draws",),
+    ("model_mixins", "problem", "comparison"),
+    ("models", "starts", "posterior", "figures"),
+    ("homodyne_model", "theory", "nlsq", "cmc"),
+    ("fitting", "results", "draws"),
+    ("report",),
+    ("report_parts",),
     ("__init__",),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -46,7 +46,7 @@ def write_rest(path: Path) -> None:
     phi = np.linspace(-60, 60, N_PHI)
     geometry = {"q": 0.01, "dt": 0.1}
     c2 = simulate_speckle_c2(
-        [20000.0, -0.3, 2000.0], phi, n_frames=N_FRAMES, pixels=800, modes=3, counts=None, seed=3, **geometry
+        [20000.0, -0.3, 2000.0], phi, n_frames=N_FRAMES, pixels=4000, modes=3, counts=None, seed=3, **geometry
     )
     record = Correlations(
         c2=c2,

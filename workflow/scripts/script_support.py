@@ -14,11 +14,10 @@ from typing import Any
 
 HOUSE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(HOUSE))
+OURS = (HOUSE / "homodyne_lib", HOUSE / "workflow" / "scripts")
 
 # A job has the cores that its rule asks for; one thread also keeps the order of floating-point sums, and so the bits.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(".snakemake/jax-cache").resolve()))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 
 class Log:
@@ -38,8 +37,8 @@ class Log:
 def run(job: Any, work: Callable[[Any, Log], None]) -> None:
     """Do the work of a Snakemake job; without one (the script was imported) do nothing.
 
-    A ValueError of the library is bad input, told in one sentence; it ends the job without a traceback. Anything else is a
-    defect of this repository and keeps its traceback.
+    A ValueError that this repository raises is bad input, told in one sentence; it ends the job without a traceback.
+    Anything else, also a ValueError from a library's depths, is a defect of ours and keeps its traceback.
     """
     if job is None:
         return
@@ -47,9 +46,10 @@ def run(job: Any, work: Callable[[Any, Log], None]) -> None:
     log = Log(job.log[0], name)
     try:
         work(job, log)
-    except ValueError as error:
-        log(f"Error: {error}")
-        sys.exit(1)
-    except Exception:
+    except Exception as error:
+        origin = traceback.extract_tb(error.__traceback__)[-1].filename
+        if isinstance(error, ValueError) and Path(origin).resolve().parent in OURS:
+            log(f"Error: {error}")
+            sys.exit(1)
         log(traceback.format_exc())
         raise
