@@ -71,7 +71,7 @@ class GradientConfig:
     n_terms: int = 4
     n_workers: int | None = None
 
-    def __post_init__(self) -> None:  # noqa: D105
+    def __post_init__(self) -> None:
         if self.method not in GRADIENT_METHODS:
             known = ", ".join(GRADIENT_METHODS)
             raise ValueError(f"gradient method {self.method!r} does not exist; choose one of {known}.")

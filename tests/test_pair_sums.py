@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from homodyne_lib import kernels
 from homodyne_lib.bands import Experiment, make_band
 from homodyne_lib.layouts import mesh_layout

@@ -17,18 +17,18 @@ rule sample_shard:
         "results/{dataset}/logs/sample_shard.{shard}-of-{n_shards}.log",
     benchmark:
         "results/{dataset}/benchmarks/sample_shard.{shard}-of-{n_shards}.tsv"
+    conda:
+        "../../envs/homodyne.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_mb,
+        runtime=120,
     params:
         settings=config["cmc"],
         scaling=config["scaling"],
         nlsq={key: config["nlsq"][key] for key in ("bounds", "fixed")},
         seed=config["seed"],
         library=LIBRARY,
-    threads: 1
-    resources:
-        mem_mb=memory_mb,
-        runtime=120,
-    conda:
-        "../../envs/homodyne.yaml"
     script:
         "../scripts/sample_shard.py"
 
@@ -46,15 +46,15 @@ rule combine_shards:
         "results/{dataset}/logs/combine_shards.log",
     benchmark:
         "results/{dataset}/benchmarks/combine_shards.tsv"
-    params:
-        nlsq={key: config["nlsq"][key] for key in ("bounds", "fixed")},
-        uncertainty=config["uncertainty"],
-        library=LIBRARY,
+    conda:
+        "../../envs/homodyne.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=30,
-    conda:
-        "../../envs/homodyne.yaml"
+    params:
+        nlsq={key: config["nlsq"][key] for key in ("bounds", "fixed")},
+        uncertainty=config["uncertainty"],
+        library=LIBRARY,
     script:
         "../scripts/combine_shards.py"

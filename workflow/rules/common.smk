@@ -96,14 +96,18 @@ def shard_files(wildcards):
 
 
 def memory_mb(wildcards):
-    """Room for two copies of c2 in double precision and for the libraries."""
+    """Room for two copies of c2 in double precision, and for the libraries and what they compile."""
     n_phi, n_frames = shape_of(wildcards) or (0, 0)
-    return int(700 + 2 * n_phi * n_frames**2 * 8 / 1e6)
+    return int(1400 + 2 * n_phi * n_frames**2 * 8 / 1e6)
 
 
 def failures():
     """What went wrong, one line a dataset, from the logs that end in an error."""
-    for path in (path for name in DATASETS for path in sorted(Path(f"results/{name}/logs").glob("*.log"))):
+    for path in (
+        path
+        for name in DATASETS
+        for path in sorted(Path(f"results/{name}/logs").glob("*.log"))
+    ):
         for line in path.read_text(encoding="utf-8").splitlines()[-1:]:
             if line.startswith("Error: "):
                 yield f"{path.parts[1]}: {line.removeprefix('Error: ')}"

@@ -16,16 +16,16 @@ rule simulate:
         "results/{dataset}/logs/simulate.log",
     benchmark:
         "results/{dataset}/benchmarks/simulate.tsv"
-    params:
-        row=row_of,
-        shear_convention=config["shear_convention"],
-        library=LIBRARY,
+    conda:
+        "../../envs/homodyne.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=30,
-    conda:
-        "../../envs/homodyne.yaml"
+    params:
+        row=row_of,
+        shear_convention=config["shear_convention"],
+        library=LIBRARY,
     script:
         "../scripts/simulate.py"
 
@@ -40,15 +40,15 @@ rule ingest:
         "results/{dataset}/logs/ingest.log",
     benchmark:
         "results/{dataset}/benchmarks/ingest.tsv"
-    params:
-        row=row_of,
-        library=LIBRARY,
+    conda:
+        "../../envs/homodyne.yaml"
     threads: 1
     resources:
         mem_mb=memory_mb,
         runtime=30,
-    conda:
-        "../../envs/homodyne.yaml"
+    params:
+        row=row_of,
+        library=LIBRARY,
     script:
         "../scripts/ingest.py"
 
@@ -63,15 +63,15 @@ rule correct_diagonal:
         "results/{dataset}/logs/correct_diagonal.log",
     benchmark:
         "results/{dataset}/benchmarks/correct_diagonal.tsv"
-    params:
-        method=config["diagonal_correction"]["method"],
-        library=LIBRARY,
+    conda:
+        "../../envs/homodyne.yaml"
     threads: 1
     resources:
         mem_mb=memory_mb,
         runtime=30,
-    conda:
-        "../../envs/homodyne.yaml"
+    params:
+        method=config["diagonal_correction"]["method"],
+        library=LIBRARY,
     script:
         "../scripts/correct_diagonal.py"
 
@@ -86,13 +86,13 @@ rule estimate_scaling:
         "results/{dataset}/logs/estimate_scaling.log",
     benchmark:
         "results/{dataset}/benchmarks/estimate_scaling.tsv"
-    params:
-        library=LIBRARY,
+    conda:
+        "../../envs/homodyne.yaml"
     threads: 1
     resources:
         mem_mb=memory_mb,
         runtime=30,
-    conda:
-        "../../envs/homodyne.yaml"
+    params:
+        library=LIBRARY,
     script:
         "../scripts/estimate_scaling.py"

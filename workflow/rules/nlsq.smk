@@ -16,6 +16,12 @@ rule fit_nlsq:
         "results/{dataset}/logs/fit_nlsq.log",
     benchmark:
         "results/{dataset}/benchmarks/fit_nlsq.tsv"
+    conda:
+        "../../envs/homodyne.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_mb,
+        runtime=60,
     params:
         row=row_of,
         settings=config["nlsq"],
@@ -23,11 +29,5 @@ rule fit_nlsq:
         shear_convention=config["shear_convention"],
         seed=config["seed"],
         library=LIBRARY,
-    threads: 1
-    resources:
-        mem_mb=memory_mb,
-        runtime=60,
-    conda:
-        "../../envs/homodyne.yaml"
     script:
         "../scripts/fit_nlsq.py"
