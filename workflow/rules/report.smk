@@ -5,10 +5,6 @@ OUTPUTS: results/{dataset}/report.html, results/{dataset}/figures/, results/summ
 """
 
 
-localrules:
-    summarise,
-
-
 rule write_report:
     """Run the notebook on the results with papermill and turn it into one self-contained page."""
     input:
@@ -51,7 +47,6 @@ rule write_report:
 
 
 rule summarise:
-    """Put the key numbers of all datasets into one table."""
     input:
         c2=collect("results/{dataset}/c2.h5", dataset=DATASETS),
         scaling=collect("results/{dataset}/scaling.json", dataset=DATASETS),
@@ -71,6 +66,8 @@ rule summarise:
         "results/logs/summarise.log",
     benchmark:
         "results/benchmarks/summarise.tsv"
+    """Put the key numbers of all datasets into one table."""
+    localrule: True
     conda:
         "../../envs/homodyne.yaml"
     threads: 1

@@ -46,9 +46,12 @@ def run(job: Any, work: Callable[[Any, Log], None]) -> None:
     log = Log(job.log[0], name)
     try:
         work(job, log)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:
-        origin = traceback.extract_tb(error.__traceback__)[-1].filename
-        if isinstance(error, ValueError) and Path(origin).resolve().parent in OURS:
+        origin = traceback.extract_tb(error.__traceback__)[-1]
+        ours = Path(origin.filename).resolve().parent in OURS and str(origin.line).startswith("raise")
+        if isinstance(error, ValueError) and ours:
             log(f"Error: {error}")
             sys.exit(1)
         log(traceback.format_exc())
