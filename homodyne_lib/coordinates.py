@@ -23,9 +23,12 @@ from homodyne_lib.physics_utils import power_law
 __all__ = ["Coordinates", "reference_time"]
 
 _RATES = (("D0", "alpha", "D_offset"), ("gamma_dot_t0", "beta", "gamma_dot_t_offset"))
+_SHEAR_RATE = _RATES[1][0]
 # A fitted value on a bound starts this far inside, as a share of the width: the logistic curve ends at infinity.
 _INSIDE = 0.02
-_SHARES = (0.1, 10.0)
+# A start is no farther than this from a rate without offset, and the prior of the log share is this wide.
+_SHARES = (1 / 3, 3.0)
+_SHARE_SD = 0.5
 
 
 def reference_time(time) -> float:
@@ -125,8 +128,10 @@ class Coordinates:
     def log_prior(self, x):
         """Log prior density of the coordinates, up to a constant.
 
-        Weak and derived from the parameter table only: log R, exponents and φ0 normal about the middle of their interval
-        with a quarter of its width; the log share and log s standard normal.
+        Weak, and derived from the parameter table only: log R of the diffusion, exponents and φ0 normal about the middle of
+        their interval with a quarter of its width; the log share normal about 0 with sd 0.5; log s standard normal. The
+        shear rate R is uniform between its bounds: it may be zero, and an upper limit must not hang on how many decades
+        lie below.
 
         Parameters
         ----------
@@ -134,7 +139,9 @@ class Coordinates:
         """
         u, values, (mean, sd) = self._unscaled(x), self._values(x), self._prior
         inside = jnp.stack([values[name] for name in self.free])
-        normal = jnp.where(self._logistic, ((inside - mean) / sd) ** 2, u**2)
+        normal = jnp.where(self._logistic, ((inside - mean) / sd) ** 2, (u / _SHARE_SD) ** 2)
+        uniform = np.array([name == _SHEAR_RATE for name in self.free])
+        normal = jnp.where(uniform, -2.0 * inside, normal)
         bend = jnp.where(self._logistic, log_sigmoid(u) + log_sigmoid(-u), 0.0)
         volume = sum(-u[share] for _, share in self._slopes)
         return jnp.sum(bend) + volume - 0.5 * (jnp.sum(normal) + x[-1] ** 2)

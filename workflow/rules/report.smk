@@ -5,6 +5,10 @@ OUTPUTS: results/{dataset}/report.html, results/{dataset}/figures/, results/summ
 """
 
 
+localrules:
+    summarise,
+
+
 rule write_report:
     """Run the notebook on the results with papermill and turn it into one self-contained page."""
     input:
@@ -67,7 +71,6 @@ rule summarise:
     benchmark:
         "results/benchmarks/summarise.tsv"
     """Put the key numbers of all datasets into one table."""
-    localrule: True
     conda:
         "../../envs/homodyne.yaml"
     threads: 1
