@@ -427,8 +427,8 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(laminar_case, tmp_path,
     model.plot_simulated_data(laminar_case.params, [0.0], tmp_path, generate_plots=False)
     before = (tmp_path / "simulated_c2.npz").read_bytes()
 
-    def full_disk(stream, **arrays):
-        stream.write(b"half")
+    def full_disk(path, **arrays):
+        path.write_bytes(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(np, "savez", full_disk)

@@ -51,6 +51,7 @@ rule write_report:
 
 
 rule summarise:
+    """Put the key numbers of all datasets into one table."""
     input:
         c2=collect("results/{dataset}/c2.h5", dataset=DATASETS),
         scaling=collect("results/{dataset}/scaling.json", dataset=DATASETS),
@@ -70,7 +71,6 @@ rule summarise:
         "results/logs/summarise.log",
     benchmark:
         "results/benchmarks/summarise.tsv"
-    """Put the key numbers of all datasets into one table."""
     conda:
         "../../envs/homodyne.yaml"
     threads: 1
