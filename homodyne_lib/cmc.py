@@ -50,7 +50,7 @@ def sample_shard(
     n_warmup: int,
     n_draws: int,
     n_chains: int = 4,
-    target_acceptance: float = 0.85,
+    target_acceptance: float = 0.9,
     progress: Callable[[str], None] = lambda text: None,
 ) -> ShardDraws:
     """Sample a shard with NUTS (NumPyro), whitened by the Gauss-Newton matrix at the fit.
