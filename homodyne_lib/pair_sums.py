@@ -1,8 +1,9 @@
 """One pass over a band of c2: the sums that a fit, or a sampler, needs of millions of pixels.
 
 Within a pair the model is u = g1² = exp(-(d_j - d_i)) sinc(A_j - A_i)^2p with two vectors on the time axis, the decay d and
-the phase A of each angle (:func:`homodyne_lib.kernels.time_axis`). A pixel therefore needs one exponential and no
-sine: the sine of a difference comes from sines and cosines on the axis. Derivatives reach the parameters through the axis alone, so a pass returns either
+the phase A of each angle (:func:`homodyne_lib.kernels.time_axis`). A pixel therefore needs one exponential and no sine:
+the sine of a difference comes from sines and cosines on the axis. Derivatives reach the parameters through the axis alone,
+so a pass returns either
 
 * the moments Σu, Σu², Σuy of each angle with their gradient (sums over rows and columns), or
 * the Gram matrix of all derivative columns, u, 1 and y of each angle (small matrix products).
