@@ -5,8 +5,8 @@ an offset matters only beside the amplitude. What the data see is the rate R at 
 the share of the power law in R. Coordinates are therefore log R and the exponent, each mapped onto its bounds by a logistic
 curve, and the logarithm of the share, amplitude t^exponent / R, which is 0 without offset. The exponent of the
 diffusion is sampled times the share: their product, the slope of log R, is what the data see where D hardly changes. The
-bounds of an amplitude are
-thus those of the rate within the record. φ0 has a logistic curve too. One more coordinate, log s, multiplies the noise.
+bounds of an amplitude are thus those of the rate within the record. φ0 has a logistic curve too. One more coordinate, log s,
+multiplies the noise.
 """
 
 from __future__ import annotations
@@ -128,10 +128,10 @@ class Coordinates:
     def log_prior(self, x):
         """Log prior density of the coordinates, up to a constant.
 
-        Weak, and derived from the parameter table only: log R of the diffusion, exponents and φ0 normal about the middle of
-        their interval with a quarter of its width; the log share normal about 0 with sd 0.5; log s standard normal. The
-        shear rate R is uniform between its bounds: it may be zero, and an upper limit must not hang on how many decades
-        lie below.
+        The parameter table gives: log R of the diffusion, exponents and φ0 normal about the middle of their interval with a
+        quarter of its width; the shear rate R uniform between its bounds, as it may be zero, and an upper limit must not
+        hang on how many decades lie below. Chosen besides: the log share normal about 0 with sd 0.5, which keeps chains
+        moving where an offset is not seen and narrows D0 and D_offset there; log s standard normal.
 
         Parameters
         ----------
