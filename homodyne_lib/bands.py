@@ -1,17 +1,18 @@
-"""What a pass over the data needs: rows of c2 cut into tiles, and the fixed numbers of the experiment."""
+"""What a pass over the data needs: rows of c2, cut into blocks, and the fixed numbers of the experiment."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Band", "Experiment", "make_band"]
+__all__ = ["Band", "Block", "Experiment", "make_band"]
 
-# Pixels of a tile over all its angles: few enough for the processor's cache, many enough to outweigh a step of the loop.
-_TILE_PIXELS = 12000
+# Pixels of a block over all its angles: enough to outweigh the cost of a call, few enough for the processor's cache.
+_BLOCK_PIXELS = 64000
+# Rows of a block, at least: the fewer, the fewer pixels are computed below the diagonal, the more calls are made.
+_BLOCK_ROWS = 32
 
 
 class Experiment(NamedTuple):
@@ -19,60 +20,89 @@ class Experiment(NamedTuple):
 
     Attributes
     ----------
-    time : array, shape (n_t,)
+    time : ndarray, shape (n_t,)
         Floored time axis [s].
-    phi : array, shape (n_phi,)
+    phi : ndarray, shape (n_phi,)
         [deg]
     wq_dt, sinc_prefactor : float
         ½ q² dt [s/Å²] and q L dt / 2π [s]; the latter is 0 where there is no gap.
     """
 
-    time: jax.Array
-    phi: jax.Array
+    time: np.ndarray
+    phi: np.ndarray
     wq_dt: float
     sinc_prefactor: float
 
 
-class Band(NamedTuple):
-    """Rows of the strict upper triangle, cut into tiles.
+class Block(NamedTuple):
+    """A rectangle of a band.
 
     Attributes
     ----------
-    c2 : array, shape (n_phi, n_rows, n_t)
-    centre : array, shape (n_phi,)
-        Subtracted from c2 before anything is summed, which keeps the digits of small residuals.
-    rows : integer array, shape (n_rows,)
-        Frame of each row, rising.
-    tiles : integer array, shape (n_tiles, 4)
-        First row and column read, first row and column that count.
-    y_moments : array, shape (n_phi, 3)
-        n, Σy, Σy² over the pairs that count, y = c2 - centre.
+    angles, rows, columns : slice
+        Of ``Band.c2``.
+    counts : ndarray of bool, shape (n_rows, n_columns), or None
+        Which pixels lie above the diagonal; None where all do.
     """
 
-    c2: jax.Array
-    centre: jax.Array
-    rows: jax.Array
-    tiles: jax.Array
-    y_moments: jax.Array
-
-    @property
-    def tile_shape(self) -> tuple[int, int, int]:
-        """Angles, rows and columns of a tile: as many pixels as stay in the processor's cache."""
-        n_phi, n_rows, n_t = self.c2.shape
-        largest = int(np.clip(np.sqrt(_TILE_PIXELS / n_phi), 16, 128))
-        # Strips of equal width leave no narrow remainder that would be summed beside its neighbour's pairs.
-        height, width = (-(-n // -(-n // largest)) for n in (n_rows, n_t))
-        return n_phi, height, width
+    angles: slice
+    rows: slice
+    columns: slice
+    counts: np.ndarray | None
 
 
-def make_band(c2, rows=None) -> Band:
+class Band(NamedTuple):
+    """Rows of the strict upper triangle.
+
+    Attributes
+    ----------
+    c2 : array_like, shape (n_phi, ≥ n_rows, n_t)
+        Read in rectangles, so a data set on disk serves as well as an array.
+    centre : float
+        Mean of c2, subtracted before anything is summed, which keeps the digits of small residuals.
+    frames : ndarray of int, shape (n_rows,)
+        Frame of each row that has a later partner, rising.
+    y_moments : ndarray, shape (n_phi, 3)
+        n, Σy, Σy² over the pairs, y = c2 - centre.
+    """
+
+    c2: np.ndarray
+    centre: float
+    frames: np.ndarray
+    y_moments: np.ndarray
+
+    def blocks(self, pixels: int = _BLOCK_PIXELS) -> Iterator[Block]:
+        """Cut the triangle into blocks that cover each of its pixels once."""
+        n_phi, _, n_t = self.c2.shape
+        yield from _blocks((n_phi, self.frames.size, n_t), self.frames, pixels)
+
+
+def _blocks(shape, frames, pixels: int) -> Iterator[Block]:
+    n_phi, n_rows, n_t = shape
+    tall = max(_BLOCK_ROWS, min(n_rows // 2, pixels // (n_phi * n_t)))
+    for top in range(0, n_rows, tall):
+        rows = slice(top, min(top + tall, n_rows))
+        here = frames[rows]
+        height, width = here.size, n_t - 1 - here[0]
+        # Columns of equal number leave no narrow remainder.
+        step = -(-width // -(-width * height // pixels))
+        for left in range(here[0] + 1, n_t, step):
+            columns = slice(left, min(left + step, n_t))
+            across = np.arange(columns.start, columns.stop)
+            counts = across > here[:, None] if left <= here[-1] else None
+            n_angles = max(1, pixels // (height * across.size))
+            for first in range(0, n_phi, n_angles):
+                yield Block(slice(first, min(first + n_angles, n_phi)), rows, columns, counts)
+
+
+def make_band(c2, frames=None) -> Band:
     """Prepare rows of c2 for summation.
 
     Parameters
     ----------
     c2 : array_like, shape (n_phi, n_rows, n_t)
         Rows of the correlation matrices; entries on and below the diagonal are not used.
-    rows : array_like of int, shape (n_rows,), optional
+    frames : array_like of int, shape (n_rows,), optional
         Frame of each row, rising; all frames without it.
 
     Returns
@@ -82,27 +112,26 @@ def make_band(c2, rows=None) -> Band:
     Raises
     ------
     ValueError
-        If shapes disagree or the band holds no pair of distinct frames.
+        If shapes disagree, the band holds no pair of distinct frames, or an entry above the diagonal is not a finite
+        number.
     """
-    c2 = np.asarray(c2)
     n_phi, n_rows, n_t = c2.shape
-    rows = np.arange(n_t) if rows is None else np.asarray(rows)
-    if rows.shape != (n_rows,) or np.any(np.diff(rows) <= 0) or rows.size == 0 or rows[0] >= n_t - 1:
+    frames = np.arange(n_t) if frames is None else np.asarray(frames)
+    if frames.shape != (n_rows,) or np.any(np.diff(frames) <= 0) or frames.size == 0 or frames[0] >= n_t - 1:
         raise ValueError(
-            f"a band of {n_rows} rows of {n_t} frames got rows {rows.tolist()[:5]}...; they must rise from < n-1."
+            f"a band of {n_rows} rows of {n_t} frames got rows {frames.tolist()[:5]}...; they must rise from < n-1."
         )
-    _, height, width = Band(c2, None, None, None, None).tile_shape
-    tiles = [
-        (min(r, n_rows - height), min(c, n_t - width), r, c)
-        for r in range(0, n_rows, height)
-        for c in range(0, n_t, width)
-        if c + width > rows[r] + 1
-    ]
-    y_moments, centre = np.empty((n_phi, 3)), np.empty(n_phi)
-    above = np.arange(n_t) > rows[:, None]
-    for k in range(n_phi):
-        y = c2[k][above].astype(float)
-        centre[k] = y.mean()
-        y -= centre[k]
-        y_moments[k] = y.size, y.sum(), y @ y
-    return Band(*(jnp.asarray(v) for v in (c2, centre, rows, np.array(tiles, dtype=np.int32), y_moments)))
+    frames = frames[frames < n_t - 1]
+    centre = 0.0
+    # The second turn sums about the mean of the first.
+    for _ in range(2):
+        y_moments = np.zeros((n_phi, 3))
+        for block in _blocks((n_phi, frames.size, n_t), frames, _BLOCK_PIXELS):
+            y = np.subtract(c2[block.angles, block.rows, block.columns], centre, dtype=float)
+            y = y.reshape(len(y), -1) if block.counts is None else y[:, block.counts]
+            y_moments[block.angles] += np.stack([np.full(len(y), y.shape[1]), y.sum(1), np.einsum("ka,ka->k", y, y)], 1)
+        about, centre = centre, y_moments[:, 1].sum() / y_moments[:, 0].sum()
+    bad = np.flatnonzero(~np.isfinite(y_moments).all(axis=1))
+    if bad.size:
+        raise ValueError(f"c2 at angle number {bad[0]} holds entries above the diagonal that are no finite numbers.")
+    return Band(c2, float(about), frames, y_moments)

@@ -15,6 +15,7 @@ from homodyne_lib.layouts import PairLayout
 from homodyne_lib.physics_utils import (
     calculate_diffusion_coefficient,
     calculate_shear_rate,
+    rate_slopes,
     safe_exp,
     safe_sinc,
     smooth_abs,
@@ -35,6 +36,7 @@ __all__ = [
     "get_shear_convention",
     "shear_phase_factor",
     "time_axis",
+    "time_axis_slopes",
 ]
 
 G1_FLOOR = 1e-10
@@ -133,6 +135,30 @@ def time_axis(params, time, phi, wq_dt, sinc_prefactor, convention: str = "spec"
         return decay, 0.0 * decay * phi[:, None]
     factor = shear_phase_factor(params[6], phi, sinc_prefactor, convention)
     return decay, factor[:, None] * cumulative_shear(params, time)
+
+
+def time_axis_slopes(params, time, phi, wq_dt, sinc_prefactor, convention: str = "spec"):
+    """Derivatives of :func:`time_axis` with respect to the parameters, in closed form.
+
+    Parameters as there.
+
+    Returns
+    -------
+    decay : array, shape (3, G)
+        ∂decay/∂(D0, alpha, D_offset).
+    phase : array, shape (3, n_phi, G), or None when static
+        ∂phase/∂(γ̇0, beta, γ̇_offset).
+    log_factor : array, shape (n_phi,), or None when static
+        ∂ ln|phase|/∂φ0 [1/deg]: φ0 only scales the phase.
+    """
+    decay = 2.0 * wq_dt * trapezoid_cumsum(rate_slopes(time, *params[:N_DIFFUSION]))
+    if params.shape[0] <= N_DIFFUSION:
+        return decay, None, None
+    xp = array_namespace(params, phi)
+    factor = shear_phase_factor(params[6], phi, sinc_prefactor, convention)
+    shear = trapezoid_cumsum(rate_slopes(time, *params[N_DIFFUSION : N_DIFFUSION + 3]))
+    radian = math.pi / 180.0
+    return decay, factor[:, None] * shear[:, None], -radian * xp.tan((params[6] - phi) * radian)
 
 
 def _pair_integral(cumulative, layout: PairLayout):

@@ -7,10 +7,12 @@ the same sum of squares as the millions of pixels behind it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.optimize import OptimizeResult, least_squares
 
+from homodyne_lib.identifiability import degeneracies, scaling_test
 from homodyne_lib.normal_equations import NormalEquations
 from homodyne_lib.parameter_scales import from_search_scale, search_bounds, search_slopes, to_search_scale
 from homodyne_lib.physics import PARAMETERS
@@ -22,6 +24,11 @@ __all__ = ["NlsqFit", "fit_nlsq", "solve"]
 _AT_BOUND = 1e-4  # share of the bound width, on the search scale
 _SINGULAR = 1e-12  # eigenvalue ratio of the scaled Gauss-Newton matrix below which a direction is undetermined
 _TOLERANCE = 1e-12
+_SEARCH_TOLERANCE = 1e-6
+_SEARCH_PIXELS = 100_000  # of the sample on which starts are screened
+_NEAR_BEST = 0.01  # minima of the sample whose cost is higher by less than this share descend on all data too
+_SAME = 1e-4  # descents that differ by less than this part of a variance found the same minimum
+_RIVAL = 9.0  # a second minimum within so many residual variances is told: three standard deviations
 
 
 @dataclass(eq=False)
@@ -40,6 +47,9 @@ class NlsqFit:
     at_bound : dict of str to bool
     converged : bool
     message : str
+    basins : list of dict
+        Distinct minima that descents on all data ended in, best first: parameters, ``delta_chi2`` above the best [residual
+        variances], ``descents`` that ended there.
     warnings : list of str
     """
 
@@ -55,6 +65,7 @@ class NlsqFit:
     at_bound: dict[str, bool]
     converged: bool
     message: str
+    basins: list[dict] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def value(self, name: str) -> float:
@@ -86,15 +97,9 @@ class _Compressed:
 
     def _factor(self, v):
         """R and R⁻ᵀg with RᵀR the Gauss-Newton matrix of the free parameters, scaling projected out."""
-        eq, p = self.equations(v), len(self.problem.names)
+        eq = self.equations(v)
         slopes = search_slopes(self.free, self.params(v)[self.index])
-        to_scaling = eq.hessian[self.index][:, p:]
-        hessian = eq.hessian[np.ix_(self.index, self.index)]
-        if to_scaling.shape[1]:
-            size = np.sqrt(np.maximum(np.diag(eq.hessian)[p:], np.finfo(float).tiny))
-            inner = np.linalg.pinv(eq.hessian[p:, p:] / np.outer(size, size), rcond=1e-13, hermitian=True)
-            hessian = hessian - (to_scaling / size) @ inner @ (to_scaling / size).T
-        hessian = hessian * np.outer(slopes, slopes)
+        hessian = eq.projected(self.index) * np.outer(slopes, slopes)
         scale = np.sqrt(np.maximum(np.diag(hessian), np.finfo(float).tiny))
         eigenvalue, vector = np.linalg.eigh(hessian / np.outer(scale, scale))
         root = np.sqrt(np.maximum(eigenvalue, _SINGULAR * eigenvalue.max()))
@@ -110,7 +115,7 @@ class _Compressed:
         return np.vstack([matrix, np.zeros(matrix.shape[1])])
 
 
-def solve(problem: Problem, start, bounds=None, fixed=None, max_evaluations=200):
+def solve(problem: Problem, start, bounds=None, fixed=None, max_evaluations=200, tolerance=_TOLERANCE):
     """Descend from one start.
 
     Parameters
@@ -122,6 +127,8 @@ def solve(problem: Problem, start, bounds=None, fixed=None, max_evaluations=200)
     fixed : mapping of str to float, optional
         Parameters held at a value.
     max_evaluations : int
+    tolerance : float
+        Relative, of SciPy's three tests of convergence.
 
     Returns
     -------
@@ -138,9 +145,9 @@ def solve(problem: Problem, start, bounds=None, fixed=None, max_evaluations=200)
         jac=compressed.jacobian,
         bounds=(lower, upper),
         x_scale="jac",
-        ftol=_TOLERANCE,
-        xtol=_TOLERANCE,
-        gtol=_TOLERANCE,
+        ftol=tolerance,
+        xtol=tolerance,
+        gtol=tolerance,
         max_nfev=max_evaluations,
     )
     outcome.n_evaluations = compressed.n_evaluations
@@ -167,8 +174,9 @@ def fit_nlsq(
 ) -> NlsqFit:
     """Fit physical parameters and scaling.
 
-    Without ``start`` the parameter space is searched: starts spread over what the record can show are screened by their
-    cost, the best are polished, and the best of all is kept.
+    The parameter space is searched on evenly spaced rows of the data: starts read from the decays and spread over what the
+    record can show are screened by their cost, the best descend, and what they find is told apart. The best, and whatever
+    comes near it, then descends on all data; so does ``start``. The best of all is kept.
 
     Parameters
     ----------
@@ -178,7 +186,7 @@ def fit_nlsq(
     bounds : mapping of str to (float, float), optional
     fixed : mapping of str to float, optional
     n_starts : int
-        Size of the search.
+        Size of the search; 0 leaves it out, where there is a start.
     seed : int
     max_evaluations : int
         Passes over the data allowed to each descent.
@@ -190,27 +198,60 @@ def fit_nlsq(
     Raises
     ------
     ValueError
-        If a bound, a start or a fixed value is outside the table's bounds, or a name is unknown.
+        If a bound, a start or a fixed value is outside the table's bounds, a name is unknown, or there is neither a start
+        nor a search.
     """
     names, fixed = problem.names, dict(fixed or {})
     _check_values("fixed", fixed, names, bounds)
-    if start is not None:
+    starts = []
+    if start:
         _check_values("start", start, names, bounds)
-        starts = [np.array([start.get(name, PARAMETERS[name].default) for name in names])]
-    else:
-        starts = propose_starts(problem, n_starts, seed, bounds, fixed)
+        starts.append(np.array([start.get(name, PARAMETERS[name].default) for name in names]))
+    elif n_starts < 1:
+        raise ValueError("nlsq.starts is 0 and nlsq.start gives no values; a fit needs one or the other.")
+    basins = _search(problem, n_starts, seed, bounds, fixed) if n_starts > 0 else []
+    starts += [basin.params for basin in basins if basin.cost - basins[0].cost < _NEAR_BEST * basins[0].cost]
     trials = [solve(problem, s, bounds, fixed, max_evaluations) for s in starts]
-    if start is None and "phi0" in names and "phi0" not in fixed:
+    found = _basins(problem, trials)
+    passes = sum(outcome.n_evaluations for _, outcome in trials)
+    return _summarise(problem, found, fixed, passes, max_evaluations)
+
+
+class _Basin(NamedTuple):
+    """A minimum, and how many descents ended there."""
+
+    params: np.ndarray
+    cost: float
+    outcome: OptimizeResult
+    n_descents: int
+
+
+def _search(problem: Problem, n_starts, seed, bounds, fixed) -> list[_Basin]:
+    """Distinct minima on a sample of the data, best first."""
+    sample = problem.sample(_SEARCH_PIXELS)
+    starts = propose_starts(sample, n_starts, seed, bounds, fixed)
+    trials = [solve(sample, s, bounds, fixed, tolerance=_SEARCH_TOLERANCE) for s in starts]
+    if "phi0" in problem.names and "phi0" not in fixed:
         # With few angles a flow and its mirror image fit almost alike, and a descent does not cross between them.
-        mirrored = min(trials, key=_cost)[0].copy()
-        mirrored[names.index("phi0")] *= -1
-        trials.append(solve(problem, mirrored, bounds, fixed, max_evaluations))
-    params, outcome = min(trials, key=_cost)
-    return _summarise(problem, params, outcome, fixed, sum(t[1].n_evaluations for t in trials), max_evaluations)
+        mirrored = _basins(sample, trials)[0].params.copy()
+        mirrored[problem.names.index("phi0")] *= -1
+        trials.append(solve(sample, mirrored, bounds, fixed, tolerance=_SEARCH_TOLERANCE))
+    return _basins(sample, trials)
 
 
-def _cost(trial) -> float:
-    return trial[1].cost
+def _basins(problem: Problem, trials) -> list[_Basin]:
+    """Descents that ended within a hundredth of an error of each other, taken as one; best first."""
+    basins: list[_Basin] = []
+    for params, outcome in sorted(trials, key=lambda trial: trial[1].cost):
+        # The trust region's Jacobian holds the curvature: the rise of the cost along the way to a better minimum.
+        for k, basin in enumerate(basins):
+            rise = 0.5 * np.sum((basin.outcome.jac @ (outcome.x - basin.outcome.x)) ** 2)
+            if rise < _SAME * max(basin.cost / problem.n_points, 1e-300):
+                basins[k] = basin._replace(n_descents=basin.n_descents + 1)
+                break
+        else:
+            basins.append(_Basin(params, float(outcome.cost), outcome, 1))
+    return basins
 
 
 def _check_values(what, values, names, bounds) -> None:
@@ -222,7 +263,8 @@ def _check_values(what, values, names, bounds) -> None:
             raise ValueError(f"{what} {name} = {value:g} {PARAMETERS[name].unit} is outside [{low:g}, {high:g}].")
 
 
-def _summarise(problem, params, outcome, fixed, n_evaluations, max_evaluations) -> NlsqFit:
+def _summarise(problem, basins, fixed, n_evaluations, max_evaluations) -> NlsqFit:
+    params, outcome = basins[0].params, basins[0].outcome
     equations = problem.normal_equations(params)
     names = problem.names + problem.scaling.names
     n_free = len(names) - len(fixed)
@@ -233,18 +275,6 @@ def _summarise(problem, params, outcome, fixed, n_evaluations, max_evaluations) 
     covariance = covariance * reduced
     errors = np.sqrt(np.diag(covariance))
     errors[[k for k in range(len(names)) if k not in free or k in undetermined]] = np.nan
-    warnings = [
-        f"{name} = {params[k]:.4g} {PARAMETERS[name].unit} sits on a bound of its interval; its error is not defined."
-        for k, name in enumerate(problem.names)
-        if at_bound[name]
-    ]
-    if undetermined:
-        warnings.append(f"The data do not determine {', '.join(names[k] for k in undetermined)} separately.")
-    contrast, _ = problem.scaling.expand(equations.coefficients)
-    if np.any(np.asarray(contrast) <= 0):
-        warnings.append(
-            "The contrast of an angle is not positive: the data show no decay there that the model describes."
-        )
     message = (
         f"The fit converged after {outcome.n_evaluations} passes over the data."
         if outcome.success
@@ -263,5 +293,32 @@ def _summarise(problem, params, outcome, fixed, n_evaluations, max_evaluations) 
         at_bound=at_bound,
         converged=bool(outcome.success),
         message=message,
-        warnings=warnings,
+        basins=[
+            {"delta_chi2": 2.0 * (basin.cost - basins[0].cost) / reduced, "descents": basin.n_descents}
+            | dict(zip(problem.names, basin.params.tolist(), strict=True))
+            for basin in basins
+        ],
+        warnings=_warnings(problem, params, equations, names, covariance, at_bound, undetermined, basins, reduced),
     )
+
+
+def _warnings(problem, params, equations, names, covariance, at_bound, undetermined, basins, reduced) -> list[str]:
+    sentences = [
+        f"{name} = {params[k]:.4g} {PARAMETERS[name].unit} sits on a bound of its interval; its error is not defined."
+        for k, name in enumerate(problem.names)
+        if at_bound[name]
+    ]
+    if undetermined:
+        sentences.append(f"The data do not determine {', '.join(names[k] for k in undetermined)} separately.")
+    contrast, _ = problem.scaling.expand(equations.coefficients)
+    if np.any(np.asarray(contrast) <= 0):
+        sentences.append(
+            "The contrast of an angle is not positive: the data show no decay there that the model describes."
+        )
+    for basin in basins[1:]:
+        rise = 2.0 * (basin.cost - basins[0].cost) / reduced
+        if rise < _RIVAL:
+            what = ", ".join(f"{name} = {value:.4g}" for name, value in zip(problem.names, basin.params, strict=True))
+            sentences.append(f"Another minimum fits almost as well (χ² higher by {rise:.2g} variances): {what}.")
+    rejected = scaling_test(problem, params, equations)
+    return [*sentences, *degeneracies(problem, params, names, covariance), *([rejected] if rejected else [])]

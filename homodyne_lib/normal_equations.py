@@ -1,7 +1,7 @@
 """From the Gram matrices of a pass to the normal equations of the whole fit, whatever the per-angle mode.
 
-The residual of a pixel is r = y - O - C u with y the centred data, u = g1², and contrast C and offset O linear in few
-coefficients. All it takes is the Gram matrix of [∂u/∂θ, u, 1, y] of each angle; the data are not visited again.
+The residual of a pixel is r = y - (O - centre) - C u with y the centred data, u = g1², and contrast C and offset O linear in
+few coefficients. All it takes is the Gram matrix of [∂u/∂θ, u, 1, y] of each angle; the data are not visited again.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from homodyne_lib.backend import array_namespace
 from homodyne_lib.per_angle import PerAngleScaling
 
-__all__ = ["NormalEquations", "normal_equations", "solve_scaling"]
+__all__ = ["NormalEquations", "normal_equations", "scaling_equations", "solve_scaling"]
+
+_SINGULAR = 1e-13  # eigenvalue ratio below which a combination of scaling coefficients is not determined
 
 
 class NormalEquations(NamedTuple):
@@ -35,55 +38,94 @@ class NormalEquations(NamedTuple):
     chi2: float
     coefficients: np.ndarray
 
+    def projected(self, keep) -> np.ndarray:
+        """JᵀJ of some physical parameters where the scaling follows them (Schur complement)."""
+        n_scaling = self.coefficients.size
+        p = len(self.hessian) - n_scaling
+        hessian, cross, inner = self.hessian[np.ix_(keep, keep)], self.hessian[keep, p:], self.hessian[p:, p:]
+        if n_scaling == 0:
+            return hessian
+        size = np.sqrt(np.maximum(np.diag(inner), np.finfo(float).tiny))
+        inverse = np.linalg.pinv(inner / np.outer(size, size), rcond=_SINGULAR, hermitian=True)
+        return hessian - (cross / size) @ inverse @ (cross / size).T
+
 
 def _weighted(basis, weights):
     return basis.T @ (weights[:, None] * basis)
 
 
-def solve_scaling(gram, weight, centre, scaling: PerAngleScaling):
-    """Best contrast and offset for fixed physical parameters (variable projection).
+def scaling_equations(sums, y_moments, weight, scaling: PerAngleScaling):
+    """Normal equations of contrast and offset for a known u, on the scale of the centred data.
 
     Parameters
     ----------
-    gram : array_like, shape (n_phi, ..., ...)
-        Whose last three rows and columns belong to u, 1 and y.
-    weight : array_like, shape (n_phi,)
+    sums : array, shape (n_phi, 3)
+        Σu², Σu, Σuy of each angle; NumPy or JAX.
+    y_moments : ndarray, shape (n_phi, 3)
+        n, Σy, Σy².
+    weight : array, shape (n_phi,)
         1/σ² of each angle.
-    centre : array_like, shape (n_phi,)
+    scaling : PerAngleScaling
+
+    Returns
+    -------
+    matrix : array, shape (2m, 2m)
+    right : array, shape (2m,)
+    """
+    xp, basis = array_namespace(sums, weight), scaling.basis
+    (uu, u1, uy), (n, y1, _) = sums.T, y_moments.T
+    cross = _weighted(basis, weight * u1)
+    matrix = xp.block([[_weighted(basis, weight * uu), cross], [cross.T, _weighted(basis, weight * n)]])
+    return matrix, xp.concatenate([basis.T @ (weight * uy), basis.T @ (weight * y1)])
+
+
+def solve_scaling(sums, y_moments, weight, centre: float, scaling: PerAngleScaling):
+    """Best contrast and offset for a known u, and what is left then (variable projection).
+
+    Parameters
+    ----------
+    sums : ndarray, shape (n_phi, 3)
+        Σu², Σu, Σuy of each angle.
+    y_moments : ndarray, shape (n_phi, 3)
+    weight : ndarray, shape (n_phi,)
+        1/σ² of each angle.
+    centre : float
         What was taken from c2 to make y.
     scaling : PerAngleScaling
 
     Returns
     -------
     coefficients : ndarray, shape (2m,)
-    contrast, offset : ndarray, shape (n_phi,)
-        Offset on the scale of c2.
+        On the scale of c2.
+    mix : ndarray, shape (n_phi, 3)
+        The residual as a combination of u, 1 and y.
+    chi2 : float
     """
-    uu, u1, uy = gram[:, -3, -3], gram[:, -3, -2], gram[:, -3, -1]
-    n, y1 = gram[:, -2, -2], gram[:, -2, -1]
-    basis, m = scaling.basis, scaling.basis.shape[1]
-    if m == 0:
-        contrast, offset = scaling.expand(np.zeros(0))
-        return np.zeros(0), np.asarray(contrast), np.asarray(offset)
-    cross = _weighted(basis, weight * u1)
-    matrix = np.block([[_weighted(basis, weight * uu), cross], [cross.T, _weighted(basis, weight * n)]])
-    # The offset is solved on the scale of c2, where its coefficients are independent of the centres.
-    right = np.concatenate([basis.T @ (weight * (uy + centre * u1)), basis.T @ (weight * (y1 + centre * n))])
-    size = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
-    solution = np.linalg.lstsq(matrix / np.outer(size, size), right / size, rcond=1e-13)[0] / size
-    return solution, *(np.asarray(v) for v in scaling.expand(solution))
+    coefficients = np.zeros(scaling.n_parameters)
+    if coefficients.size:
+        matrix, right = scaling_equations(sums, y_moments, weight, scaling)
+        size = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
+        coefficients = np.linalg.lstsq(matrix / np.outer(size, size), right / size, rcond=_SINGULAR)[0] / size
+        coefficients[coefficients.size // 2 :] += centre * scaling.constant
+    contrast, offset = scaling.expand(coefficients)
+    mix = np.stack([-contrast, centre - offset, np.ones_like(contrast)], axis=1)
+    (uu, u1, uy), (n, y1, yy) = sums.T, y_moments.T
+    gram = np.moveaxis(np.array([[uu, u1, uy], [u1, n, y1], [uy, y1, yy]]), -1, 0)
+    return coefficients, mix, float(np.sum(weight * np.einsum("ka,kab,kb->k", mix, gram, mix)))
 
 
-def normal_equations(gram, weight, centre, scaling: PerAngleScaling) -> NormalEquations:
+def normal_equations(gram, y_moments, weight, centre: float, scaling: PerAngleScaling) -> NormalEquations:
     """Assemble the normal equations of physical parameters and scaling.
 
     Parameters
     ----------
-    gram : array_like, shape (n_phi, p + 3, p + 3)
+    gram : ndarray, shape (n_phi, p + 3, p + 3)
         Of the columns ∂u/∂θ, u, 1, y, summed over the pairs of frames.
-    weight : array_like, shape (n_phi,)
+    y_moments : ndarray, shape (n_phi, 3)
+        n, Σy, Σy².
+    weight : ndarray, shape (n_phi,)
         1/σ² of each angle.
-    centre : array_like, shape (n_phi,)
+    centre : float
         What was taken from c2 to make y.
     scaling : PerAngleScaling
 
@@ -91,29 +133,24 @@ def normal_equations(gram, weight, centre, scaling: PerAngleScaling) -> NormalEq
     -------
     NormalEquations
     """
-    gram, weight = np.asarray(gram), np.asarray(weight)
     p, basis = gram.shape[1] - 3, scaling.basis
-    coefficients, contrast, offset = solve_scaling(gram, weight, centre, scaling)
-    # Residual r = y - (O - centre) - C u as a combination of the last three columns.
-    mix = np.stack([-contrast, centre - offset, np.ones_like(contrast)], axis=1)
-    with_residual = np.einsum("kab,kb->ka", gram[:, :, -3:], mix)
-    chi2 = float(np.sum(weight * np.einsum("ka,ka->k", with_residual[:, -3:], mix)))
-    physical = np.einsum("k,kab->ab", weight * contrast**2, gram[:, :p, :p])
-    to_contrast = np.einsum("k,ka,km->am", weight * contrast, gram[:, :p, p], basis)
-    to_offset = np.einsum("k,ka,km->am", weight * contrast, gram[:, :p, p + 1], basis)
-    cross = _weighted(basis, weight * gram[:, p, p + 1])
+    coefficients, mix, chi2 = solve_scaling(gram[:, p, p:], y_moments, weight, centre, scaling)
+    contrast = -mix[:, 0]
+    # Derivatives of the model of an angle with respect to the physical parameters, contrast and offset.
+    scale = np.column_stack([np.repeat(contrast[:, None], p, axis=1), np.ones((len(contrast), 2))])
+    weighted = gram[:, : p + 2] * (weight[:, None] * scale)[..., None]
+    among = weighted[..., : p + 2] * scale[:, None]
+    to_scaling = [np.einsum("ka,km->am", among[:, :p, p + k], basis) for k in (0, 1)]
+    inner = [[_weighted(basis, among[:, p + a, p + b]) for b in (0, 1)] for a in (0, 1)]
     hessian = np.block(
         [
-            [physical, to_contrast, to_offset],
-            [to_contrast.T, _weighted(basis, weight * gram[:, p, p]), cross],
-            [to_offset.T, cross.T, _weighted(basis, weight * gram[:, p + 1, p + 1])],
+            [among[:, :p, :p].sum(axis=0), *to_scaling],
+            [to_scaling[0].T, *inner[0]],
+            [to_scaling[1].T, *inner[1]],
         ]
     )
+    with_residual = np.einsum("kab,kb->ka", weighted[..., p:], mix)
     gradient = np.concatenate(
-        [
-            (weight * contrast) @ with_residual[:, :p],
-            basis.T @ (weight * with_residual[:, p]),
-            basis.T @ (weight * with_residual[:, p + 1]),
-        ]
+        [with_residual[:, :p].sum(axis=0), basis.T @ with_residual[:, p], basis.T @ with_residual[:, p + 1]]
     )
     return NormalEquations(hessian, gradient, chi2, coefficients)

@@ -45,6 +45,11 @@ class PerAngleScaling:
         """Names of the coefficients [c, o]."""
         return [f"{quantity}{suffix}" for quantity in ("contrast", "offset") for suffix in self.suffixes]
 
+    @property
+    def constant(self) -> np.ndarray:
+        """Coefficients, shape (m,), of a quantity that is 1 at every angle."""
+        return np.linalg.lstsq(self.basis, np.ones(len(self.basis)), rcond=None)[0] if self.suffixes else np.zeros(0)
+
     def expand(self, coefficients):
         """Contrast and offset of each angle.
 

@@ -19,6 +19,7 @@ __all__ = [
     "floor_time",
     "floor_value",
     "power_law",
+    "rate_slopes",
     "safe_exp",
     "safe_sinc",
     "smooth_abs",
@@ -137,6 +138,27 @@ def _rate(t, amplitude, exponent, offset, dt):
     return floor_value(power_law(floor_time(t, dt), amplitude, exponent) + offset, RATE_FLOOR)
 
 
+def rate_slopes(t, amplitude, exponent, offset):
+    """Derivatives of a rate, D(t) or γ̇(t), with respect to amplitude, exponent and offset; zero where it is held.
+
+    Parameters
+    ----------
+    t : array_like, shape (n,)
+        Floored times [s].
+    amplitude, offset : float
+        [Å²/s] or [1/s]
+    exponent : float
+
+    Returns
+    -------
+    array, shape (3, n)
+    """
+    xp = array_namespace(t)
+    shape = power_law(t, 1.0, exponent)
+    free = (amplitude * shape + offset >= RATE_FLOOR) * 1.0
+    return xp.stack([shape, amplitude * shape * xp.log(t), xp.ones_like(shape)]) * free
+
+
 def calculate_diffusion_coefficient(t, D0, alpha, D_offset, dt: float | None = None):
     """Diffusion coefficient D(t) = D0 t^alpha + D_offset, held at 1e-10 (spec section 1).
 
@@ -190,16 +212,17 @@ def trapezoid_cumsum(values):
 
     Parameters
     ----------
-    values : array_like, shape (n,)
+    values : array_like, shape (..., n)
 
     Returns
     -------
-    array, shape (n,)
+    array, shape (..., n)
         In the unit of ``values`` times steps; multiply by dt for seconds.
     """
     xp = array_namespace(values)
     values = xp.asarray(values)
-    return xp.concatenate([xp.zeros_like(values[:1]), xp.cumsum(0.5 * (values[1:] + values[:-1]))])
+    steps = xp.cumsum(0.5 * (values[..., 1:] + values[..., :-1]), axis=-1)
+    return xp.concatenate([xp.zeros_like(values[..., :1]), steps], axis=-1)
 
 
 def create_time_integral_matrix(values):

@@ -13,11 +13,35 @@ import numpy as np
 from jax.scipy.linalg import cho_solve, solve_triangular
 
 from homodyne_lib.coordinates import Coordinates, reference_time
-from homodyne_lib.pair_sums import moments
+from homodyne_lib.normal_equations import scaling_equations
 from homodyne_lib.parameter_scales import prior_normal
 from homodyne_lib.problem import Problem
 
 __all__ = ["ShardPosterior"]
+
+
+def _differentiable_sums(problem: Problem):
+    """Σu², Σu, Σuy of each angle as a function that JAX differentiates once: one pass over the data gives both.
+
+    The pass runs in NumPy, which needs no compilation and is faster there than the loops that XLA makes for a processor.
+    """
+    p = len(problem.names)
+    shape = jax.ShapeDtypeStruct((problem.weight.size, p + 3, 3), jnp.float64)
+
+    def one_pass(params):
+        return jax.pure_callback(problem.projections, shape, params, vmap_method="sequential")
+
+    @jax.custom_jvp
+    def sums(params):
+        return one_pass(params)[:, p]
+
+    @sums.defjvp
+    def _with_slopes(primals, tangents):
+        products = one_pass(primals[0])
+        slopes = products[:, :p] * jnp.array([2.0, 1.0, 1.0])
+        return products[:, p], jnp.einsum("kpm,p->km", slopes, tangents[0])
+
+    return sums
 
 
 class ShardPosterior:
@@ -40,51 +64,31 @@ class ShardPosterior:
         self.coordinates = Coordinates(problem.names, reference_time(problem.experiment.time), bounds, fixed)
         scaling = problem.scaling
         self.names = [*self.coordinates.free, "noise_scale", *scaling.names]
-        self._basis = jnp.asarray(scaling.basis)
         # Scaling coefficients: constant terms share the prior of contrast and offset, harmonics vary about zero.
-        centre, sd = prior_normal(["contrast", "offset"])
-        ones = scaling.basis.shape[1] and np.linalg.lstsq(scaling.basis, np.ones(len(scaling.basis)), rcond=None)[0]
-        self._scaling_mean = jnp.asarray(np.outer(centre, ones).ravel() if scaling.n_parameters else np.zeros(0))
-        self._scaling_precision = jnp.asarray(np.repeat(sd**-2.0, scaling.basis.shape[1]) / n_shards)
+        mean, sd = prior_normal(["contrast", "offset"])
+        # Offsets count from the mean of the data, where the sums lose no digits.
+        self._shift = np.outer([0.0, problem.band.centre], scaling.constant).ravel()
+        self._scaling_mean = np.outer(mean, scaling.constant).ravel() - self._shift
+        self._scaling_precision = np.repeat(sd**-2.0, scaling.basis.shape[1]) / n_shards
+        self._sums = _differentiable_sums(problem)
 
     def _conditional(self, x):
-        """Normal law of the scaling coefficients given x: Cholesky factor of the precision, mean, and Σw(y-fixed)²."""
-        problem, basis = self.problem, self._basis
-        sums = moments(self.coordinates.params(x), problem.experiment, problem.band, problem.convention)
+        """Normal law of the scaling coefficients given x: Cholesky factor of the precision, mean, and -2 log of its peak."""
+        problem, scaling = self.problem, self.problem.scaling
+        sums = self._sums(self.coordinates.params(x))
         n, y1, yy = problem.band.y_moments.T
-        u1, uu, uy = sums.T
-        weight = jnp.asarray(problem.weight) * jnp.exp(-2.0 * x[-1])
-        if problem.scaling.fixed is not None:
-            contrast, offset = (jnp.asarray(v) for v in problem.scaling.fixed)
-            offset = offset - problem.band.centre
+        weight = problem.weight * jnp.exp(-2.0 * x[-1])
+        if scaling.fixed is not None:
+            contrast, offset = scaling.fixed[0], scaling.fixed[1] - problem.band.centre
+            uu, u1, uy = sums.T
             square = yy + contrast**2 * uu + offset**2 * n + 2 * (contrast * offset * u1 - contrast * uy - offset * y1)
             return jnp.zeros((0, 0)), jnp.zeros(0), jnp.sum(weight * square)
-
-        def inner(w):
-            return basis.T @ (w[:, None] * basis)
-
-        centre = problem.band.centre
-        cross = inner(weight * u1)
-        precision = jnp.block([[inner(weight * uu), cross], [cross.T, inner(weight * n)]])
-        precision = precision + jnp.diag(self._scaling_precision)
-        # Offsets are kept about the centres of the data, where the sums lose no digits: y = C u + (O - centre).
-        shift = self._centre_coefficients()
-        prior_mean = self._scaling_mean - shift
-        right = jnp.concatenate([basis.T @ (weight * uy), basis.T @ (weight * y1)])
-        left_over = centre - basis @ shift[basis.shape[1] :]
-        right = right + jnp.concatenate([basis.T @ (weight * left_over * u1), basis.T @ (weight * left_over * n)])
-        right = right + self._scaling_precision * prior_mean
-        square = jnp.sum(weight * (yy + 2 * left_over * y1 + left_over**2 * n))
-        square = square + jnp.sum(self._scaling_precision * prior_mean**2)
-        factor = jnp.linalg.cholesky(precision)
+        matrix, right = scaling_equations(sums, problem.band.y_moments, weight, scaling)
+        right = right + self._scaling_precision * self._scaling_mean
+        square = jnp.sum(weight * yy) + np.sum(self._scaling_precision * self._scaling_mean**2)
+        factor = jnp.linalg.cholesky(matrix + jnp.diag(self._scaling_precision))
         mean = cho_solve((factor, True), right)
-        return factor, mean + shift, square - right @ mean
-
-    def _centre_coefficients(self):
-        """Coefficients whose offsets come nearest to the centres of the data."""
-        m = self._basis.shape[1]
-        nearest = jnp.linalg.lstsq(self._basis, self.problem.band.centre)[0]
-        return jnp.concatenate([jnp.zeros(m), nearest])
+        return factor, mean + self._shift, square - right @ mean
 
     def log_density(self, x):
         """Log posterior of the shard at x, scaling integrated out, up to a constant."""
@@ -117,12 +121,8 @@ class ShardPosterior:
         equations = self.problem.normal_equations(values)
         noise2 = equations.chi2 / self.problem.n_points
         x[-1] = 0.5 * np.log(noise2)
-        p, keep = len(self.problem.names), coordinates.free_index
-        slopes = np.asarray(jax.jacfwd(coordinates.params)(jnp.asarray(x)))[keep, :-1]
-        to_scaling, inner = equations.hessian[keep][:, p:], equations.hessian[p:, p:]
-        hessian = equations.hessian[np.ix_(keep, keep)]
-        if p < equations.hessian.shape[0]:
-            hessian = hessian - to_scaling @ np.linalg.pinv(inner, rcond=1e-13, hermitian=True) @ to_scaling.T
+        slopes = np.asarray(jax.jacfwd(coordinates.params)(jnp.asarray(x)))[coordinates.free_index, :-1]
+        hessian = equations.projected(coordinates.free_index)
         precision = -np.asarray(jax.hessian(coordinates.log_prior)(jnp.asarray(x)))
         precision /= self.n_shards
         precision[:-1, :-1] += slopes.T @ hessian @ slopes / noise2

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import jax.numpy as jnp
 import numpy as np
 
 from homodyne_lib.bands import Band, Experiment, make_band
 from homodyne_lib.layouts import mesh_layout
-from homodyne_lib.normal_equations import NormalEquations, normal_equations
-from homodyne_lib.pair_sums import gram
+from homodyne_lib.normal_equations import NormalEquations, normal_equations, solve_scaling
+from homodyne_lib.pair_sums import gram, projections
 from homodyne_lib.per_angle import PerAngleScaling
 from homodyne_lib.physics import parameter_names
 from homodyne_lib.physics_factors import PhysicsFactors
@@ -45,12 +44,30 @@ class Problem:
     @property
     def n_points(self) -> int:
         """Pairs of frames above the diagonal, over all angles."""
-        return int(np.asarray(self.band.y_moments)[:, 0].sum())
+        return int(self.band.y_moments[:, 0].sum())
 
     def normal_equations(self, params) -> NormalEquations:
         """One pass over the data at physical parameters [units of the parameter table]."""
-        sums = gram(jnp.asarray(params, dtype=float), self.experiment, self.band, self.convention)
-        return normal_equations(np.asarray(sums), self.weight, np.asarray(self.band.centre), self.scaling)
+        sums = gram(params, self.experiment, self.band, self.convention)
+        return normal_equations(sums, self.band.y_moments, self.weight, self.band.centre, self.scaling)
+
+    def projections(self, params) -> np.ndarray:
+        """One pass at physical parameters: products of [∂u/∂θ, u, 1, y] with u, 1 and y, (n_phi, p + 3, 3)."""
+        return projections(params, self.experiment, self.band, self.convention)
+
+    def cost(self, params) -> float:
+        """χ² at physical parameters with the best scaling for them; infinite where it is not a number."""
+        sums = self.projections(params)[:, len(self.names)]
+        chi2 = solve_scaling(sums, self.band.y_moments, self.weight, self.band.centre, self.scaling)[2]
+        return chi2 if np.isfinite(chi2) else np.inf
+
+    def sample(self, n_pixels: int) -> Problem:
+        """Evenly spaced rows of the same data, about as many as make up ``n_pixels``: every lag, every age, every angle."""
+        stride = max(1, self.n_points // n_pixels)
+        if stride == 1:
+            return self
+        rows = slice(stride // 2, None, stride)
+        return replace(self, band=make_band(self.band.c2[:, rows][:, : self.band.frames[rows].size], self.band.frames[rows]))
 
 
 def make_problem(
@@ -108,7 +125,8 @@ def make_problem(
     wq_dt, sinc_prefactor = PhysicsFactors.from_config(
         q, stator_rotor_gap if laminar else 1.0, dt, validate=False
     ).to_tuple()
-    experiment = Experiment(layout.time, layout.phi.reshape(-1), wq_dt, sinc_prefactor if laminar else 0.0)
+    time, angles = np.asarray(layout.time), np.asarray(layout.phi).reshape(-1)
+    experiment = Experiment(time, angles, wq_dt, sinc_prefactor if laminar else 0.0)
     problem = Problem(band, experiment, sigma**-2.0, scaling, names, convention)
     n_free = len(names) + scaling.n_parameters
     if problem.n_points <= n_free:

@@ -1,0 +1,119 @@
+"""What a set of data cannot tell apart, in sentences: known degeneracies of the model, and those of a covariance."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import fdtrc
+
+from homodyne_lib.kernels import N_DIFFUSION, get_shear_convention, time_axis
+from homodyne_lib.normal_equations import NormalEquations, solve_scaling
+from homodyne_lib.per_angle import per_angle_scaling
+from homodyne_lib.physics_utils import safe_sinc
+from homodyne_lib.problem import Problem
+
+__all__ = ["degeneracies", "scaling_test"]
+
+_ENTANGLED = 0.99  # correlation from which two parameters are only known together
+_FEW_ANGLES = 3
+_COMPLETE = 0.1  # g1² that a complete decay falls below within the record
+_TOO_FAST = 0.1  # g1² that must be left after one frame
+_RATES = (("alpha", "D0", "D_offset", "D"), ("beta", "gamma_dot_t0", "gamma_dot_t_offset", "shear rate"))
+_REJECTED = 0.0027  # chance of a wrong alarm where the noise is as independent as the test assumes: three sigma
+
+
+def degeneracies(problem: Problem, params, names, covariance) -> list[str]:
+    """Name what the data do not determine at a solution.
+
+    Parameters
+    ----------
+    problem : Problem
+    params : ndarray, shape (p,)
+    names : list of str
+        Of all rows of ``covariance``.
+    covariance : ndarray
+        Zero rows where a parameter has no error.
+
+    Returns
+    -------
+    list of str
+        Sentences; empty where nothing is wrong.
+    """
+    return [*_flat_power_laws(problem, params, names, covariance), *_short_of_data(problem, params)]
+
+
+def _flat_power_laws(problem, params, names, covariance) -> list[str]:
+    sd = np.sqrt(np.diag(covariance))
+    known = np.flatnonzero(sd[: len(params)] > 0)
+    correlation = covariance[np.ix_(known, known)] / np.outer(sd[known], sd[known])
+    sentences, told = [], set()
+    for exponent, amplitude, offset, rate in _RATES:
+        if exponent not in names[: len(params)]:
+            continue
+        k = names.index(exponent)
+        if abs(params[k]) <= max(2.0 * sd[k], 0.01):
+            told.add(frozenset((amplitude, offset)))
+            sentences.append(
+                f"{exponent} = {params[k]:.3g} is compatible with 0, where {amplitude} and {offset} act alike: only the "
+                f"{rate} itself, not its two parts, is determined."
+            )
+    for a, b in zip(*np.nonzero(np.triu(np.abs(correlation) > _ENTANGLED, 1)), strict=True):
+        pair = names[known[a]], names[known[b]]
+        if frozenset(pair) not in told:
+            sentences.append(
+                f"{pair[0]} and {pair[1]} are known only in combination (correlation {correlation[a, b]:+.4f}); quote the "
+                "rates within the record rather than either of them."
+            )
+    return sentences
+
+
+def _short_of_data(problem, params) -> list[str]:
+    decay, phase = time_axis(np.asarray(params, dtype=float), *problem.experiment, problem.convention)
+    power = 2 * get_shear_convention(problem.convention).power
+    sentences = []
+    if len(params) > N_DIFFUSION and problem.experiment.phi.size < _FEW_ANGLES:
+        sentences.append(
+            f"{problem.experiment.phi.size} angles cannot tell the size of the shear rate from its direction phi0; at least "
+            f"{_FEW_ANGLES} are needed."
+        )
+    for earlier, later, wrong, text in (
+        (0, -1, lambda u: u > _COMPLETE, "does not decay to its end within the record, so that contrast and offset lean"),
+        (-2, -1, lambda u: u < _TOO_FAST, "decays within one frame late in the record, so that contrast and rates lean"),
+    ):
+        u = np.exp(decay[earlier] - decay[later]) * safe_sinc(phase[:, later] - phase[:, earlier]) ** power
+        bad = wrong(u)
+        if bad.any():
+            where = "at every angle" if bad.all() else f"at {bad.sum()} of {bad.size} angles"
+            sentences.append(f"The correlation {text} on each other {where} (g1² = {u[bad].mean():.2g}).")
+    return sentences
+
+
+def scaling_test(problem: Problem, params, equations: NormalEquations) -> str | None:
+    """Ask the data whether one contrast and offset for several angles is enough (F test), at fixed physical parameters.
+
+    Parameters
+    ----------
+    problem : Problem
+    params : ndarray, shape (p,)
+    equations : NormalEquations
+        At ``params``.
+
+    Returns
+    -------
+    str or None
+        A sentence where the data reject the scaling; None otherwise.
+    """
+    freer = per_angle_scaling("individual", problem.experiment.phi)
+    more = freer.n_parameters - problem.scaling.n_parameters
+    if more <= 0:
+        return None
+    sums = problem.projections(params)[:, len(params)]
+    chi2 = solve_scaling(sums, problem.band.y_moments, problem.weight, problem.band.centre, freer)[2]
+    freedom = problem.n_points - freer.n_parameters - len(params)
+    ratio = (equations.chi2 - chi2) / more / (chi2 / freedom)
+    if fdtrc(more, freedom, ratio) > _REJECTED:
+        return None
+    return (
+        f"The data reject contrast and offset in per-angle mode {problem.scaling.mode} (F = {ratio:.3g} for {more} more "
+        "numbers): contrasts differ from angle to angle, and rates and phi0 are biased. Choose scaling.per_angle_mode: "
+        "individual."
+    )
