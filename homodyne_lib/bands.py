@@ -80,6 +80,7 @@ class Band(NamedTuple):
 def _blocks(shape, frames, pixels: int) -> Iterator[Block]:
     n_phi, n_rows, n_t = shape
     tall = max(_BLOCK_ROWS, min(n_rows // 2, pixels // (n_phi * n_t)))
+    tall = -(-n_rows // -(-n_rows // tall))
     for top in range(0, n_rows, tall):
         rows = slice(top, min(top + tall, n_rows))
         here = frames[rows]
@@ -130,8 +131,10 @@ def make_band(c2, frames=None) -> Band:
             y = np.subtract(c2[block.angles, block.rows, block.columns], centre, dtype=float)
             y = y.reshape(len(y), -1) if block.counts is None else y[:, block.counts]
             y_moments[block.angles] += np.stack([np.full(len(y), y.shape[1]), y.sum(1), np.einsum("ka,ka->k", y, y)], 1)
+        bad = np.flatnonzero(~np.isfinite(y_moments).all(axis=1))
+        if bad.size:
+            raise ValueError(
+                f"c2 at angle number {bad[0]} holds entries above the diagonal that are no finite numbers."
+            )
         about, centre = centre, y_moments[:, 1].sum() / y_moments[:, 0].sum()
-    bad = np.flatnonzero(~np.isfinite(y_moments).all(axis=1))
-    if bad.size:
-        raise ValueError(f"c2 at angle number {bad[0]} holds entries above the diagonal that are no finite numbers.")
     return Band(c2, float(about), frames, y_moments)

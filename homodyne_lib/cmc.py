@@ -33,13 +33,13 @@ class ShardDraws:
         Unconstrained coordinates, log noise scale, scaling coefficients.
     stats : dict of str to ndarray, shape (n_chains, n_draws)
         ``diverging``, ``energy``, ``n_steps``, ``acceptance_rate`` of the sampler.
-    reference_time : float
-        Of the coordinates [s].
+    time : ndarray, shape (n_t,)
+        Time axis of the coordinates [s].
     """
 
     x: np.ndarray
     stats: dict[str, np.ndarray]
-    reference_time: float
+    time: np.ndarray
 
 
 def sample_shard(

@@ -1,12 +1,17 @@
 """Unconstrained coordinates in which a posterior is nearly normal.
 
 Amplitude, exponent and offset of a rate are strongly entangled: D0 is D extrapolated to 1 s, wherever the record lies, and
-an offset matters only beside the amplitude. What the data see is the rate R at a time within the record, its exponent, and
-the share of the power law in R. Coordinates are therefore log R and the exponent, each mapped onto its bounds by a logistic
-curve, and the logarithm of the share, amplitude t^exponent / R, which is 0 without offset. The exponent of the
-diffusion is sampled times the share: their product, the slope of log R, is what the data see where D hardly changes. The
-bounds of an amplitude are thus those of the rate within the record. φ0 has a logistic curve too. One more coordinate, log s,
-multiplies the noise.
+an offset matters only beside the amplitude. What the data see is a rate R typical of the record, its exponent, and the
+share of the power law in R.
+
+* Diffusion: R is D at the geometric mean of the times, and its coordinate is log R, mapped onto its bounds by a logistic
+  curve. The exponent is sampled times the share: their product, the slope of log R, is what the data see where D hardly
+  changes.
+* Shear: R is the mean of the shear rate, the strain of the record over its duration, because a flow may hardly be seen, and
+  then all that the data bound is the strain. As the sinc is even, R is the size of a signed rate that crosses zero freely.
+
+Exponents and φ0 have logistic curves too. The share is sampled by its logarithm, which is 0 without offset. One more
+coordinate, log s, multiplies the noise.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from jax.nn import log_sigmoid, sigmoid
 from homodyne_lib.parameter_scales import prior_normal, search_bounds, to_search_scale
 from homodyne_lib.physics_utils import power_law
 
-__all__ = ["Coordinates", "reference_time"]
+__all__ = ["Coordinates"]
 
 _RATES = (("D0", "alpha", "D_offset"), ("gamma_dot_t0", "beta", "gamma_dot_t_offset"))
 _SHEAR_RATE = _RATES[1][0]
@@ -31,11 +36,6 @@ _SHARES = (1 / 3, 3.0)
 _SHARE_SD = 0.5
 
 
-def reference_time(time) -> float:
-    """Time within the record at which rates are sampled: the geometric mean of the time axis [s]."""
-    return float(np.exp(np.mean(np.log(np.asarray(time)))))
-
-
 class Coordinates:
     """Map between physical parameters and x = (one coordinate for each free parameter, log s).
 
@@ -43,8 +43,8 @@ class Coordinates:
     ----------
     names : sequence of str
         All physical parameters, in order.
-    reference_time : float
-        [s]
+    time : array_like, shape (n_t,)
+        Floored time axis [s].
     bounds : mapping of str to (float, float), optional
         Narrower bounds [units of the parameter table].
     fixed : mapping of str to float, optional
@@ -59,11 +59,11 @@ class Coordinates:
     def __init__(
         self,
         names: Sequence[str],
-        reference_time: float,
+        time,
         bounds: Mapping | None = None,
         fixed: Mapping | None = None,
     ):
-        self.names, self.fixed, self.time = list(names), dict(fixed or {}), reference_time
+        self.names, self.fixed, self.time = list(names), dict(fixed or {}), np.asarray(time, dtype=float)
         self.free = [name for name in self.names if name not in self.fixed]
         self.free_index = [self.names.index(name) for name in self.free]
         self.lower, self.upper = search_bounds(self.free, bounds)
@@ -71,7 +71,11 @@ class Coordinates:
         self._rates = [rate for rate in _RATES if rate[0] in self.names]
         # An offset is told by the share of the power law, unless the amplitude is held and the offset stands alone.
         self._by_share = [off for amp, _, off in self._rates if amp in self.free and off in self.free]
-        self._logistic = np.array([name not in self._by_share for name in self.free], dtype=bool)
+        self._folded = self.free.index(_SHEAR_RATE) if _SHEAR_RATE in self.free else None
+        self._shear_range = (
+            np.exp([self.lower[self._folded], self.upper[self._folded]]) if _SHEAR_RATE in self.free else None
+        )
+        self._logistic = np.array([name not in (*self._by_share, _SHEAR_RATE) for name in self.free], dtype=bool)
         # (exponent, share) of the diffusion among the coordinates, where both are free. A flow may not be seen at all, and
         # its exponent and share are then as independent as the prior has them.
         self._slopes = [
@@ -79,6 +83,12 @@ class Coordinates:
             for _, exponent, offset in self._rates[:1]
             if offset in self._by_share and exponent in self.free
         ]
+
+    def _growth(self, amplitude: str, exponent):
+        """The typical rate R of a power law of amplitude 1, from exponents of shape (...)."""
+        if amplitude == _SHEAR_RATE:
+            return power_law(self.time, 1.0, exponent[..., None]).mean(axis=-1)
+        return power_law(np.exp(np.log(self.time).mean()), 1.0, exponent)
 
     def _unscaled(self, x):
         """Coordinates of the free parameters, each exponent freed of the share of its power law."""
@@ -91,14 +101,18 @@ class Coordinates:
         """Coordinates by name, logistic ones on the search scale of their interval."""
         u = self._unscaled(x)
         inside = self.lower + (self.upper - self.lower) * sigmoid(u)
-        return {name: (inside if self._logistic[k] else u)[..., k] for k, name in enumerate(self.free)}
+        values = {name: (inside if self._logistic[k] else u)[..., k] for k, name in enumerate(self.free)}
+        if self._folded is not None:
+            low, high = self._shear_range
+            values[_SHEAR_RATE] = 0.5 * jnp.log(low**2 + (high**2 - low**2) * jnp.tanh(u[..., self._folded]) ** 2)
+        return values
 
     def params(self, x):
         """All physical parameters [units of the parameter table]; shape (..., p) from (..., n_free + 1)."""
         values, result = self._values(x), {}
         for amplitude, exponent, offset in self._rates:
-            power = values.get(exponent, self.fixed.get(exponent))
-            growth = power_law(self.time, 1.0, power)
+            power = values[exponent] if exponent in values else jnp.asarray(self.fixed[exponent])
+            growth = self._growth(amplitude, power)
             if offset in self._by_share:
                 rate, share = jnp.exp(values[amplitude]), jnp.exp(values[offset])
                 result |= {amplitude: share * rate / growth, offset: (1.0 - share) * rate}
@@ -113,7 +127,7 @@ class Coordinates:
         target = {name: to_search_scale([name], np.array([value]))[0] for name, value in given.items()}
         shares = {}
         for amplitude, exponent, offset in self._rates:
-            growing = power_law(self.time, given[amplitude], given[exponent])
+            growing = given[amplitude] * self._growth(amplitude, np.asarray(given[exponent]))
             rate = growing + given[offset] if offset in self._by_share else growing
             share = np.clip(growing / max(rate, growing / _SHARES[1]), *_SHARES)
             target[amplitude], shares[offset] = np.log(growing / share), np.log(share)
@@ -121,6 +135,10 @@ class Coordinates:
         inside = np.clip(inside, _INSIDE, 1 - _INSIDE)
         logit = np.log(inside / (1 - inside))
         x = np.array([shares[n] if n in self._by_share else logit[k] for k, n in enumerate(self.free)])
+        if self._folded is not None:
+            low, high = self._shear_range
+            rate = np.exp(self.lower + inside * (self.upper - self.lower))[self._folded]
+            x[self._folded] = np.arctanh(np.sqrt((rate**2 - low**2) / (high**2 - low**2)))
         for exponent, share in self._slopes:
             x[exponent] *= np.exp(x[share])
         return np.append(x, 0.0)
@@ -129,9 +147,9 @@ class Coordinates:
         """Log prior density of the coordinates, up to a constant.
 
         The parameter table gives: log R of the diffusion, exponents and φ0 normal about the middle of their interval with a
-        quarter of its width; the shear rate R uniform between its bounds, as it may be zero, and an upper limit must not
-        hang on how many decades lie below. Chosen besides: the log share normal about 0 with sd 0.5, which keeps chains
-        moving where an offset is not seen and narrows D0 and D_offset there; log s standard normal.
+        quarter of its width; the signed shear rate R uniform up to the upper bound, as it may be zero, and an upper limit
+        must not hang on how many decades lie below. Chosen besides: the log share normal about 0 with sd 0.5, which keeps
+        chains moving where an offset is not seen and narrows D0 and D_offset there; log s standard normal.
 
         Parameters
         ----------
@@ -141,7 +159,7 @@ class Coordinates:
         inside = jnp.stack([values[name] for name in self.free])
         normal = jnp.where(self._logistic, ((inside - mean) / sd) ** 2, (u / _SHARE_SD) ** 2)
         uniform = np.array([name == _SHEAR_RATE for name in self.free])
-        normal = jnp.where(uniform, -2.0 * inside, normal)
+        normal = jnp.where(uniform, 4.0 * jnp.log(jnp.cosh(u)), normal)
         bend = jnp.where(self._logistic, log_sigmoid(u) + log_sigmoid(-u), 0.0)
         volume = sum(-u[share] for _, share in self._slopes)
         return jnp.sum(bend) + volume - 0.5 * (jnp.sum(normal) + x[-1] ** 2)

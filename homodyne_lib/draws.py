@@ -26,14 +26,14 @@ def write_shard(path: str | os.PathLike, shard: ShardDraws, names) -> None:
         Of the last axis of the draws.
     """
     with replacing(path) as temporary:
-        np.savez(temporary, x=shard.x, names=np.array(names), reference_time=shard.reference_time, **shard.stats)
+        np.savez(temporary, x=shard.x, names=np.array(names), time=shard.time, **shard.stats)
 
 
 def read_shard(path: str | os.PathLike) -> tuple[ShardDraws, list[str]]:
     """Read the draws of a shard and the names of their last axis."""
     with np.load(path, allow_pickle=False) as archive:
-        stats = {name: archive[name] for name in archive.files if name not in ("x", "names", "reference_time")}
-        return ShardDraws(archive["x"], stats, float(archive["reference_time"])), archive["names"].tolist()
+        stats = {name: archive[name] for name in archive.files if name not in ("x", "names", "time")}
+        return ShardDraws(archive["x"], stats, archive["time"]), archive["names"].tolist()
 
 
 def write_posterior(path: str | os.PathLike, draws: Mapping[str, np.ndarray], shards) -> None:

@@ -20,7 +20,8 @@ __all__ = ["read_json", "replacing", "write_json", "write_text"]
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Give a unique temporary name beside ``path``; the file takes its own name when the block has succeeded.
 
-    A process that was killed, or an orphan that still writes, cannot touch a finished file.
+    A process that was killed, or an orphan that still writes, cannot touch a finished file; what it left half-written is
+    removed by the next that writes here, and the orphan then fails.
 
     Parameters
     ----------
@@ -32,6 +33,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     pathlib.Path
     """
     path = Path(path)
+    for abandoned in path.parent.glob(f".{path.name}.*.tmp{path.suffix}"):
+        abandoned.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp{path.suffix}")
     try:
         yield temporary

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import fdtrc
 
-from homodyne_lib.kernels import N_DIFFUSION, get_shear_convention, time_axis
+from homodyne_lib.kernels import N_DIFFUSION, g1_total
+from homodyne_lib.layouts import PairLayout
 from homodyne_lib.normal_equations import NormalEquations, solve_scaling
 from homodyne_lib.per_angle import per_angle_scaling
-from homodyne_lib.physics_utils import safe_sinc
 from homodyne_lib.problem import Problem
 
 __all__ = ["degeneracies", "scaling_test"]
@@ -67,23 +67,27 @@ def _flat_power_laws(problem, params, names, covariance) -> list[str]:
 
 
 def _short_of_data(problem, params) -> list[str]:
-    decay, phase = time_axis(np.asarray(params, dtype=float), *problem.experiment, problem.convention)
-    power = 2 * get_shear_convention(problem.convention).power
+    experiment = problem.experiment
+    n_phi, last = experiment.phi.size, experiment.time.size - 1
     sentences = []
-    if len(params) > N_DIFFUSION and problem.experiment.phi.size < _FEW_ANGLES:
+    if len(params) > N_DIFFUSION and n_phi < _FEW_ANGLES:
         sentences.append(
-            f"{problem.experiment.phi.size} angles cannot tell the size of the shear rate from its direction phi0; at least "
-            f"{_FEW_ANGLES} are needed."
+            f"{n_phi} angles cannot tell the size of the shear rate from its direction phi0; {_FEW_ANGLES} or more can."
         )
-    for earlier, later, wrong, text in (
-        (0, -1, lambda u: u > _COMPLETE, "does not decay to its end within the record, so that contrast and offset lean"),
-        (-2, -1, lambda u: u < _TOO_FAST, "decays within one frame late in the record, so that contrast and rates lean"),
+    # First frame with last, and the last two with each other.
+    ends = PairLayout(experiment.time, np.array([0, last - 1]), np.array([last, last]), experiment.phi[:, None])
+    g1 = g1_total(np.asarray(params), ends, experiment.wq_dt, experiment.sinc_prefactor, problem.convention)
+    whole, fast = np.broadcast_to(g1**2, (n_phi, 2)).T
+    for bad, u, text in (
+        (whole > _COMPLETE, whole, "does not decay to its end within the record"),
+        (fast < _TOO_FAST, fast, "decays within one frame late in the record"),
     ):
-        u = np.exp(decay[earlier] - decay[later]) * safe_sinc(phase[:, later] - phase[:, earlier]) ** power
-        bad = wrong(u)
         if bad.any():
-            where = "at every angle" if bad.all() else f"at {bad.sum()} of {bad.size} angles"
-            sentences.append(f"The correlation {text} on each other {where} (g1² = {u[bad].mean():.2g}).")
+            where = "at every angle" if bad.all() else f"at {bad.sum()} of {n_phi} angles"
+            sentences.append(
+                f"The correlation {text} {where} (g1² = {u[bad].mean():.2g} there), so that contrast, offset and rates lean "
+                "on each other."
+            )
     return sentences
 
 

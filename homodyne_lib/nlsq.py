@@ -1,8 +1,4 @@
-"""Nonlinear least squares: bounds, variable projection of contrast and offset, covariance, honest words.
-
-SciPy's trust region sees a compressed problem of p + 1 residuals with the same gradient, the same Gauss-Newton matrix and
-the same sum of squares as the millions of pixels behind it.
-"""
+"""Nonlinear least squares: search, descent, covariance, and honest words about the result."""
 
 from __future__ import annotations
 
@@ -10,20 +6,17 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import OptimizeResult, least_squares
+from scipy.optimize import OptimizeResult
 
+from homodyne_lib.descent import SINGULAR, solve
 from homodyne_lib.identifiability import degeneracies, scaling_test
 from homodyne_lib.normal_equations import NormalEquations
-from homodyne_lib.parameter_scales import from_search_scale, search_bounds, search_slopes, to_search_scale
 from homodyne_lib.physics import PARAMETERS
 from homodyne_lib.problem import Problem
 from homodyne_lib.starts import propose_starts
 
-__all__ = ["NlsqFit", "fit_nlsq", "solve"]
+__all__ = ["NlsqFit", "fit_nlsq"]
 
-_AT_BOUND = 1e-4  # share of the bound width, on the search scale
-_SINGULAR = 1e-12  # eigenvalue ratio of the scaled Gauss-Newton matrix below which a direction is undetermined
-_TOLERANCE = 1e-12
 _SEARCH_TOLERANCE = 1e-6
 _SEARCH_PIXELS = 100_000  # of the sample on which starts are screened
 _NEAR_BEST = 0.01  # minima of the sample whose cost is higher by less than this share descend on all data too
@@ -73,95 +66,12 @@ class NlsqFit:
         return float(self.values[self.names.index(name)])
 
 
-class _Compressed:
-    """The problem on the search scale of its free parameters, as SciPy sees it."""
-
-    def __init__(self, problem: Problem, fixed: dict[str, float]):
-        self.problem = problem
-        self.fixed = fixed
-        self.free = [name for name in problem.names if name not in fixed]
-        self.index = [problem.names.index(name) for name in self.free]
-        self.n_evaluations = 0
-        self._memo: tuple[bytes, NormalEquations] | None = None
-
-    def params(self, v) -> np.ndarray:
-        free = dict(zip(self.free, from_search_scale(self.free, np.asarray(v)), strict=True))
-        return np.array([(self.fixed | free)[name] for name in self.problem.names])
-
-    def equations(self, v) -> NormalEquations:
-        key = np.asarray(v).tobytes()
-        if self._memo is None or self._memo[0] != key:
-            self._memo = key, self.problem.normal_equations(self.params(v))
-            self.n_evaluations += 1
-        return self._memo[1]
-
-    def _factor(self, v):
-        """R and R⁻ᵀg with RᵀR the Gauss-Newton matrix of the free parameters, scaling projected out."""
-        eq = self.equations(v)
-        slopes = search_slopes(self.free, self.params(v)[self.index])
-        hessian = eq.projected(self.index) * np.outer(slopes, slopes)
-        scale = np.sqrt(np.maximum(np.diag(hessian), np.finfo(float).tiny))
-        eigenvalue, vector = np.linalg.eigh(hessian / np.outer(scale, scale))
-        root = np.sqrt(np.maximum(eigenvalue, _SINGULAR * eigenvalue.max()))
-        reduced = (vector.T @ (eq.gradient[self.index] * slopes / scale)) / root
-        return root[:, None] * vector.T * scale, -reduced, eq.chi2
-
-    def residuals(self, v) -> np.ndarray:
-        _, head, chi2 = self._factor(v)
-        return np.append(head, np.sqrt(max(chi2 - head @ head, 0.0)))
-
-    def jacobian(self, v) -> np.ndarray:
-        matrix = self._factor(v)[0]
-        return np.vstack([matrix, np.zeros(matrix.shape[1])])
-
-
-def solve(problem: Problem, start, bounds=None, fixed=None, max_evaluations=200, tolerance=_TOLERANCE):
-    """Descend from one start.
-
-    Parameters
-    ----------
-    problem : Problem
-    start : array_like, shape (p,)
-        Physical parameters [units of the parameter table]; pulled inside the bounds.
-    bounds : mapping of str to (float, float), optional
-    fixed : mapping of str to float, optional
-        Parameters held at a value.
-    max_evaluations : int
-    tolerance : float
-        Relative, of SciPy's three tests of convergence.
-
-    Returns
-    -------
-    params : ndarray, shape (p,)
-    outcome : scipy.optimize.OptimizeResult
-    """
-    compressed = _Compressed(problem, dict(fixed or {}))
-    lower, upper = search_bounds(compressed.free, bounds)
-    v = to_search_scale(compressed.free, np.asarray(start, dtype=float)[compressed.index])
-    margin = 1e-3 * (upper - lower)
-    outcome = least_squares(
-        compressed.residuals,
-        np.clip(v, lower + margin, upper - margin),
-        jac=compressed.jacobian,
-        bounds=(lower, upper),
-        x_scale="jac",
-        ftol=tolerance,
-        xtol=tolerance,
-        gtol=tolerance,
-        max_nfev=max_evaluations,
-    )
-    outcome.n_evaluations = compressed.n_evaluations
-    near = np.minimum(outcome.x - lower, upper - outcome.x) < _AT_BOUND * (upper - lower)
-    outcome.at_bound = dict(zip(compressed.free, near.tolist(), strict=True))
-    return compressed.params(outcome.x), outcome
-
-
 def _covariance(equations: NormalEquations, free) -> tuple[np.ndarray, list[int]]:
     """Inverse Gauss-Newton matrix of the free entries (zero elsewhere), and the entries it does not determine."""
     hessian = equations.hessian[np.ix_(free, free)]
     scale = np.sqrt(np.maximum(np.diag(hessian), np.finfo(float).tiny))
     eigenvalue, vector = np.linalg.eigh(hessian / np.outer(scale, scale))
-    good = eigenvalue > _SINGULAR * eigenvalue.max()
+    good = eigenvalue > SINGULAR * eigenvalue.max()
     inverse = (vector[:, good] / eigenvalue[good]) @ vector[:, good].T / np.outer(scale, scale)
     undetermined = [int(free[k]) for k in np.flatnonzero(np.abs(vector[:, ~good]).max(axis=1, initial=0.0) > 1e-3)]
     covariance = np.zeros_like(equations.hessian)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_solve, solve_triangular
 
-from homodyne_lib.coordinates import Coordinates, reference_time
+from homodyne_lib.coordinates import Coordinates
 from homodyne_lib.normal_equations import scaling_equations
 from homodyne_lib.parameter_scales import prior_normal
 from homodyne_lib.problem import Problem
@@ -61,7 +61,7 @@ class ShardPosterior:
 
     def __init__(self, problem: Problem, n_shards: int = 1, bounds=None, fixed=None):
         self.problem, self.n_shards = problem, n_shards
-        self.coordinates = Coordinates(problem.names, reference_time(problem.experiment.time), bounds, fixed)
+        self.coordinates = Coordinates(problem.names, problem.experiment.time, bounds, fixed)
         scaling = problem.scaling
         self.names = [*self.coordinates.free, "noise_scale", *scaling.names]
         # Scaling coefficients: constant terms share the prior of contrast and offset, harmonics vary about zero.

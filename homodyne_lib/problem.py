@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from homodyne_lib.bands import Band, Experiment, make_band
+from homodyne_lib.data import Correlations, RowBand
 from homodyne_lib.layouts import mesh_layout
 from homodyne_lib.normal_equations import NormalEquations, normal_equations, solve_scaling
 from homodyne_lib.pair_sums import gram, projections
@@ -67,40 +68,23 @@ class Problem:
         if stride == 1:
             return self
         rows = slice(stride // 2, None, stride)
-        return replace(self, band=make_band(self.band.c2[:, rows][:, : self.band.frames[rows].size], self.band.frames[rows]))
+        return replace(
+            self, band=make_band(self.band.c2[:, rows][:, : self.band.frames[rows].size], self.band.frames[rows])
+        )
 
 
 def make_problem(
-    c2,
-    sigma,
-    phi,
-    q,
-    dt,
-    scaling: PerAngleScaling,
-    analysis_mode,
-    stator_rotor_gap=None,
-    convention="spec",
-    rows=None,
+    record: Correlations | RowBand, scaling: PerAngleScaling, analysis_mode: str, convention: str = "spec"
 ) -> Problem:
     """Collect data, geometry and model of a fit.
 
     Parameters
     ----------
-    c2 : array_like, shape (n_phi, n_rows, n_t)
-        Correlations; all rows, or those named by ``rows``.
-    sigma : array_like, shape (n_phi,)
-        Noise of one entry.
-    phi : array_like, shape (n_phi,)
-        [deg]
-    q, dt : float
-        [1/Å], [s]
+    record : Correlations or RowBand
+        All rows of c2, or a band of them.
     scaling : PerAngleScaling
     analysis_mode : str
-    stator_rotor_gap : float, optional
-        L [Å]; laminar flow needs it.
     convention : {"spec", "published"}
-    rows : array_like of int, optional
-        Frame of each row where ``c2`` is a band.
 
     Returns
     -------
@@ -109,22 +93,24 @@ def make_problem(
     Raises
     ------
     ValueError
-        For a wrong σ, a missing gap, or fewer points than free parameters.
+        For a wrong σ, a missing gap, entries that are no numbers, or fewer points than free parameters.
     """
-    names, sigma = parameter_names(analysis_mode), np.asarray(sigma, dtype=float)
-    if sigma.shape != np.shape(phi) or not np.all(np.isfinite(sigma) & (sigma > 0)):
-        raise ValueError(f"sigma {sigma.tolist()} must be positive, one number for each of {np.size(phi)} angles.")
+    sigma = np.zeros(0) if record.sigma is None else np.asarray(record.sigma, dtype=float)
+    names, gap = parameter_names(analysis_mode), record.stator_rotor_gap
+    if sigma.shape != np.shape(record.phi) or not np.all(np.isfinite(sigma) & (sigma > 0)):
+        raise ValueError(
+            f"sigma {sigma.tolist()} must be positive, one number for each of {np.size(record.phi)} angles."
+        )
     laminar = "gamma_dot_t0" in names
-    if laminar and stator_rotor_gap is None:
+    if laminar and gap is None:
         raise ValueError(
             "laminar_flow needs stator_rotor_gap [Å], the distance between stator and rotor; none was given."
         )
-    band = make_band(c2, rows)
-    layout = mesh_layout(band.c2.shape[2], phi, dt)
+    band = make_band(record.c2, getattr(record, "rows", None))
+    layout = mesh_layout(record.c2.shape[2], record.phi, record.dt)
     # Without flow the gap does not enter; 1 Å only satisfies the positivity check.
-    wq_dt, sinc_prefactor = PhysicsFactors.from_config(
-        q, stator_rotor_gap if laminar else 1.0, dt, validate=False
-    ).to_tuple()
+    factors = PhysicsFactors.from_config(record.q, gap if laminar else 1.0, record.dt, validate=False)
+    wq_dt, sinc_prefactor = factors.to_tuple()
     time, angles = np.asarray(layout.time), np.asarray(layout.phi).reshape(-1)
     experiment = Experiment(time, angles, wq_dt, sinc_prefactor if laminar else 0.0)
     problem = Problem(band, experiment, sigma**-2.0, scaling, names, convention)

@@ -77,6 +77,7 @@ def nlsq_record(fit: NlsqFit, problem: Problem, analysis_mode: str, sigma) -> di
         "converged": fit.converged,
         "message": fit.message,
         "warnings": fit.warnings,
+        "basins": fit.basins,
         "n_evaluations": fit.n_evaluations,
     }
 

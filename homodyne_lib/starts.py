@@ -9,7 +9,7 @@ from homodyne_lib.parameter_scales import from_search_scale, search_bounds, to_s
 from homodyne_lib.physics_utils import power_law
 from homodyne_lib.problem import Problem
 
-__all__ = ["propose_starts"]
+__all__ = ["propose_starts", "start_from_decays"]
 
 _N_POLISHED = 6
 # Decay exponents q²DT and sinc phases of the whole record between which a movement can be seen at all.
@@ -45,7 +45,7 @@ def propose_starts(problem: Problem, n_starts: int, seed: int, bounds=None, fixe
 
     names = problem.names
     unit = qmc.LatinHypercube(d=len(names), rng=np.random.default_rng(seed)).random(max(n_starts, 1))
-    candidates = np.array([*_from_decays(problem), *(_drawn(problem, row) for row in unit)])
+    candidates = np.array([*start_from_decays(problem), *(_drawn(problem, row) for row in unit)])
     lower, upper = search_bounds(names, bounds)
     candidates = from_search_scale(names, np.clip(to_search_scale(names, candidates), lower, upper))
     for name, value in (fixed or {}).items():
@@ -81,11 +81,20 @@ def _drawn(problem: Problem, unit) -> np.ndarray:
     return np.array(start)
 
 
-def _from_decays(problem: Problem) -> list[np.ndarray]:
+def start_from_decays(problem: Problem) -> list[np.ndarray]:
     """Starts from the lags at which the correlations of each angle fall to one half, early and late in the record.
 
     Without flow g1² = exp(-q² D τ) gives D; its change with age gives the exponent. With a flow the slowest angle gives D,
     what the others lose beyond it is the sinc, whose phase per second varies with the angle as cos(φ0 - φ).
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    list of ndarray, shape (p,)
+        One, or with a flow one for each sign of phi0; not yet inside the bounds.
     """
     time, dt, frames = problem.experiment.time, _step(problem), problem.band.frames
     halves = np.array_split(np.arange(frames.size), 2)

@@ -4,50 +4,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from white_noise import SIGMA, TRUTH, dense_residuals, problem_of, record_of, white_noise_data
 
 from homodyne_lib.cmc import combine_shards, sample_shard
 from homodyne_lib.coordinates import Coordinates
 from homodyne_lib.curves import band, rate_curves
+from homodyne_lib.descent import solve
 from homodyne_lib.jax_backend import compute_g2_scaled
-from homodyne_lib.nlsq import fit_nlsq, solve
+from homodyne_lib.nlsq import fit_nlsq
 from homodyne_lib.per_angle import PER_ANGLE_MODES, per_angle_scaling
 from homodyne_lib.physics import PARAMETERS, parameter_names
 from homodyne_lib.posterior import ShardPosterior
 from homodyne_lib.problem import make_problem
 from homodyne_lib.results import chain_diagnostics, flow_test
 from homodyne_lib.shards import shard_count, shard_rows
-
-TRUTH = {"static": [30000.0, -0.5, 3000.0], "laminar_flow": [5000.0, -0.5, 500.0, 1e-3, -0.3, 1e-4, 3.0]}
-GEOMETRY = {"q": 0.0054, "L": 2e6, "dt": 0.1}
-SIGMA = 0.01
-
-
-def white_noise_data(mode, n=60, phi=(-40.0, 0.0, 30.0, 60.0, 90.0), seed=0, convention="spec"):
-    """g2 with contrasts of its own at each angle, plus white noise above the diagonal."""
-    phi, t = np.array(phi), 0.1 * np.arange(n)
-    contrast, offset = 0.3 + 0.01 * np.arange(phi.size), 1.0 + 0.002 * np.arange(phi.size)
-    g2 = np.asarray(compute_g2_scaled(TRUTH[mode], t, t, phi, 0.0054, 2e6, contrast, offset, 0.1, convention))
-    noise = np.triu(np.random.default_rng(seed).standard_normal(g2.shape), 1)
-    return g2 + SIGMA * (noise + np.swapaxes(noise, 1, 2)), phi
-
-
-def problem_of(mode, per_angle="individual", convention="spec", rows=None, **data):
-    c2, phi = white_noise_data(mode, convention=convention, **data)
-    scaling = per_angle_scaling(per_angle, phi, np.full(phi.size, 0.32), np.full(phi.size, 1.004), fourier_order=1)
-    sigma = np.full(phi.size, SIGMA)
-    c2 = c2 if rows is None else c2[:, rows]
-    return make_problem(c2, sigma, phi, 0.0054, 0.1, scaling, mode, 2e6, convention, rows=rows), c2
-
-
-def dense_residuals(problem, c2, values):
-    """(data - model)/σ above the diagonal, from the public model function."""
-    p = len(problem.names)
-    contrast, offset = problem.scaling.expand(values[p:])
-    t = 0.1 * jnp.arange(c2.shape[2])
-    phi = np.asarray(problem.experiment.phi)
-    g2 = compute_g2_scaled(values[:p], t, t, phi, 0.0054, 2e6, contrast, offset, 0.1, problem.convention)
-    i, j = np.triu_indices(c2.shape[2], 1)
-    return ((c2 - g2)[:, i, j] / SIGMA).ravel()
 
 
 @pytest.mark.parametrize("convention", ["spec", "published"])
@@ -134,21 +104,21 @@ def test_impossible_problems_are_refused():
     c2, phi = white_noise_data("static", n=20)
     scaling = per_angle_scaling("individual", phi)
     with pytest.raises(ValueError, match="needs stator_rotor_gap"):
-        make_problem(c2, np.full(5, 0.01), phi, 0.0054, 0.1, scaling, "laminar_flow")
+        make_problem(record_of(c2, phi, gap=None), scaling, "laminar_flow")
     with pytest.raises(ValueError, match="sigma"):
-        make_problem(c2, np.full(5, 0.0), phi, 0.0054, 0.1, scaling, "static")
+        make_problem(record_of(c2, phi, sigma=0.0), scaling, "static")
     with pytest.raises(ValueError, match="cannot fix 13 parameters"):
-        make_problem(c2[:, :2, :2], np.full(5, 0.01), phi, 0.0054, 0.1, scaling, "static")
+        make_problem(record_of(c2[:, :2, :2], phi), scaling, "static")
 
 
 def test_flow_is_seen_where_there_is_one_and_not_where_there_is_none():
     with_flow, _ = problem_of("laminar_flow")
     static_view, _ = problem_of("static")
     c2, phi = white_noise_data("laminar_flow")
-    blind = make_problem(c2, np.full(5, SIGMA), phi, 0.0054, 0.1, with_flow.scaling, "static")
+    blind = make_problem(record_of(c2, phi), with_flow.scaling, "static")
     assert flow_test(fit_nlsq(blind, n_starts=16), fit_nlsq(with_flow, n_starts=32), 60)["detected"]
     c2, phi = white_noise_data("static")
-    hopeful = make_problem(c2, np.full(5, SIGMA), phi, 0.0054, 0.1, static_view.scaling, "laminar_flow", 2e6)
+    hopeful = make_problem(record_of(c2, phi), static_view.scaling, "laminar_flow")
     null = flow_test(fit_nlsq(static_view, n_starts=16), fit_nlsq(hopeful, n_starts=32), 60)
     assert not null["detected"]
     assert "compatible with zero" in null["sentence"]
@@ -160,7 +130,7 @@ def test_flow_is_seen_where_there_is_one_and_not_where_there_is_none():
 @pytest.mark.parametrize("fixed", [{}, {"D_offset": 0.0}, {"alpha": -0.4}, {"D0": 3000.0}, {"phi0": 1.0, "beta": 0.2}])
 def test_coordinates_come_back(fixed):
     names = parameter_names("laminar_flow")
-    coordinates = Coordinates(names, 2.0, fixed=fixed)
+    coordinates = Coordinates(names, 0.1 * np.arange(1, 60), fixed=fixed)
     params = np.array([fixed.get(n, v) for n, v in zip(names, TRUTH["laminar_flow"], strict=True)])
     x = coordinates.from_params(params)
     assert x.shape == (len(names) - len(fixed) + 1,)
@@ -169,7 +139,7 @@ def test_coordinates_come_back(fixed):
 
 def test_every_coordinate_is_a_possible_experiment():
     names = parameter_names("laminar_flow")
-    coordinates = Coordinates(names, 2.0)
+    coordinates = Coordinates(names, 0.1 * np.arange(1, 60))
     x = jnp.asarray(3 * np.random.default_rng(0).standard_normal((500, 8)))
     params = np.asarray(coordinates.params(x))
     assert np.all(np.isfinite(params))

@@ -14,7 +14,7 @@ def combine(paths_to_shards, path_to_nlsq, posterior, summary, parameters, *, nl
     fit = read_json(path_to_nlsq)
     scaling_names = list(fit["coefficients"])
     shards = [read_shard(path)[0] for path in paths_to_shards]
-    coordinates = Coordinates(list(fit["parameters"]), shards[0].reference_time, nlsq["bounds"], nlsq["fixed"])
+    coordinates = Coordinates(list(fit["parameters"]), shards[0].time, nlsq["bounds"], nlsq["fixed"])
     reports = []
     for number, shard in enumerate(shards):
         report = chain_diagnostics(coordinates.natural_draws(shard.x, scaling_names), shard.stats)

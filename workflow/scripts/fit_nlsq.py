@@ -21,17 +21,7 @@ def fit(
     )
 
     def fitted(mode, options):
-        problem = make_problem(
-            record.c2,
-            record.sigma,
-            record.phi,
-            record.q,
-            record.dt,
-            per_angle,
-            mode,
-            record.stator_rotor_gap,
-            shear_convention,
-        )
+        problem = make_problem(record, per_angle, mode, shear_convention)
         options = dict(options, n_starts=options["starts"], start=options["start"] or None)
         del options["starts"]
         return problem, fit_nlsq(problem, seed=seed, **options)

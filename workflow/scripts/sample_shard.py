@@ -27,18 +27,7 @@ def sample(
     per_angle = per_angle_scaling(
         scaling["per_angle_mode"], band.phi, quantiles["contrast"], quantiles["offset"], scaling["fourier_order"]
     )
-    problem = make_problem(
-        band.c2,
-        band.sigma,
-        band.phi,
-        band.q,
-        band.dt,
-        per_angle,
-        fit["analysis_mode"],
-        band.stator_rotor_gap,
-        fit["shear_convention"],
-        rows=band.rows,
-    )
+    problem = make_problem(band, per_angle, fit["analysis_mode"], fit["shear_convention"])
     posterior = ShardPosterior(problem, n_shards, nlsq["bounds"], nlsq["fixed"])
     progress(f"shard {shard + 1} of {n_shards}: {problem.n_points} pairs, {len(posterior.names)} numbers")
     draws = sample_shard(

@@ -6,6 +6,7 @@ Imported first: it puts the repository on the import path and fixes how many thr
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -42,12 +43,13 @@ def run(job: Any, work: Callable[[Any, Log], None]) -> None:
     """
     if job is None:
         return
+    # Ctrl-C ends a job at once, also inside compiled code, which would hold it back for the minutes of a chain. Files
+    # appear by renaming, so nothing is left half-written.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     name = " ".join([*(str(value) for value in job.wildcards), job.rule])
     log = Log(job.log[0], name)
     try:
         work(job, log)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except Exception as error:
         origin = traceback.extract_tb(error.__traceback__)[-1]
         ours = Path(origin.filename).resolve().parent in OURS and str(origin.line).startswith("raise")
