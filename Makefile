@@ -2,25 +2,31 @@
 
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 
+# `make run`: the project, where it runs (PROFILE=slurm: on a cluster), and further arguments of Snakemake.
+DIR := .
+PROFILE :=
+ARGS :=
+
 PY := .venv/bin/python
-# Beside a Snakefile at the root, Snakemake by itself looks for profiles/default only.
-# Rules may call the programs of .venv by name.
-SNAKEMAKE := PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m snakemake --workflow-profile workflow/profiles/default
+RUN := $(PY) workflow/run.py
 
 # A user's Python settings must not reach the environment. Bytecode is wanted: without it every job
 # compiles its imports again, which takes longer than most jobs.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo test lint lock
+.PHONY: help env run demo test test-slow test-slurm bench lint lock
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 env: ## Make or update .venv from envs/requirements.lock (PYTHON=... chooses the interpreter)
 	@sh envs/bootstrap.sh
 
+run: env ## Analyse the project in DIR=..., here (CORES=...) or on a cluster (PROFILE=slurm); goes on after any end
+	@$(RUN) --directory "$(DIR)" $(if $(PROFILE),--workflow-profile $(PROFILE),--cores $(CORES)) $(ARGS)
+
 demo: env ## Analyse the three datasets of config/ and print where the reports are (CORES=...)
-	@$(SNAKEMAKE) --cores $(CORES); status=$$?; echo; \
+	@$(RUN) --cores $(CORES); status=$$?; echo; \
 	for report in results/*/report.html results/summary.html; do \
 	    if [ -f "$$report" ]; then echo "$(CURDIR)/$$report"; fi; \
 	done; exit $$status
@@ -28,11 +34,21 @@ demo: env ## Analyse the three datasets of config/ and print where the reports a
 test: env ## Run the quick tests (all tests: .venv/bin/python -m pytest)
 	@$(PY) -m pytest tests -m "not slow" --durations=10
 
+test-slurm: env ## Run the miniature project on a real SLURM, started here and taken down again (root, Debian)
+	@tests/slurm/slurm-up.sh && { trap tests/slurm/slurm-down.sh EXIT; trap 'exit 130' INT TERM; \
+	    $(PY) -m pytest tests/slurm/check_slurm.py; }
+
+test-slow: env ## Run the long studies: repetitions, starts from anywhere, pages in Chromium (needs it installed)
+	@$(PY) -m pytest tests -m slow --durations=5
+
+bench: env ## Measure fits of all sizes against a dense reference, as a table
+	@$(PY) benchmarks/bench_nlsq.py
+
 lint: env ## Check the Python style, the Snakefile style and the workflow
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	.venv/bin/snakefmt --check Snakefile workflow
-	$(SNAKEMAKE) --lint
+	$(PY) -m snakemake --lint
 
 lock: env ## Compile envs/requirements.in into envs/requirements.lock
 	$(PY) -m uv pip compile envs/requirements.in --output-file envs/requirements.lock \

@@ -26,8 +26,13 @@ rule all:
     input:
         "results/summary.html",
         "results/summary.csv",
-        collect("results/{dataset}/report.html", dataset=DATASETS),
+        collect(
+            "results/{dataset}/report.{format}",
+            dataset=DATASETS,
+            format=["html", "pdf"],
+        ),
 
 
 onerror:
     print("", *failures(), sep="\n", file=sys.stderr)
+    summarise_what_is_there()

@@ -1,4 +1,4 @@
-"""Data against model, angle by angle: maps small enough to draw, and what stays when the age is averaged away."""
+"""Data against model, angle by angle: maps small enough to draw, and profiles over lag, age and angle."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from typing import Any
 import numpy as np
 
 from homodyne_lib.data import Correlations
-from homodyne_lib.jax_backend import compute_g2_scaled
+from homodyne_lib.jax_backend import compute_g1_total_points, compute_g2_scaled
 
-__all__ = ["Comparison", "compare", "shrink"]
+__all__ = ["AngularDecay", "Comparison", "angular_decay", "compare", "shrink"]
 
 _LAG_BINS = 24
+_AGE_BINS = 24
+# Ages at which the decay is drawn, as shares of the record: dynamics change fastest at its start.
+_AGES = ((0.02, 0.06), (0.15, 0.20), (0.40, 0.50), (0.70, 0.80))
+_DECAYS = (0.8, 0.5, 0.2)
+"""Decays, averaged over age and angle, at whose lags the angles are compared."""
+_STEP = 2.0  # of the model over the angle [deg]
+
+RESIDUAL_EDGES = np.linspace(-6.0, 6.0, 49)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,16 +35,26 @@ class Comparison:
     duration : float
         Time of the last frame [s].
     data, model, residual : ndarray, shape (n_phi, m, m)
-        Averages over ``block`` × ``block`` entries; residuals in σ of one entry, NaN where only the diagonal is.
+        Averages over ``block`` × ``block`` entries; residuals in σ/``block``, the noise of such an average if entries are
+        independent, NaN where only the diagonal is.
     block : int
     lag : ndarray, shape (n_bins,)
         Mean lag of each bin [s].
-    data_decay, model_decay : ndarray, shape (n_phi, n_bins)
-        (c2 - O)/C averaged over age.
-    residual_profile : ndarray, shape (n_phi, n_bins)
-        Mean residual [σ].
-    entries : ndarray, shape (n_bins,)
+    ages : ndarray, shape (n_ages, 2)
+        First and last t1 of each window of age [s].
+    data_decay, model_decay, decay_error : ndarray, shape (n_phi, n_ages, n_bins)
+        (c2 - O)/C averaged over a window of age, and the standard error that the scatter of its rows gives; NaN where
+        there is no pair.
+    lag_profile, age_profile : ndarray, shape (n_phi, n_bins), (n_phi, n_age_bins)
+        Mean residual [σ] at each lag and each age t1.
+    lag_entries, age_entries : ndarray, shape (n_bins,), (n_age_bins,)
         Pairs of frames in each bin, at one angle.
+    age : ndarray, shape (n_age_bins,)
+        Mean t1 of each bin [s].
+    histogram : ndarray, shape (48,)
+        Density of the residuals of all angles in bins of ``RESIDUAL_EDGES`` [1/σ].
+    neighbours : float
+        Correlation of residuals of neighbouring entries in a row.
     """
 
     phi: np.ndarray
@@ -46,10 +64,42 @@ class Comparison:
     residual: np.ndarray
     block: int
     lag: np.ndarray
+    ages: np.ndarray
     data_decay: np.ndarray
     model_decay: np.ndarray
-    residual_profile: np.ndarray
-    entries: np.ndarray
+    decay_error: np.ndarray
+    lag_profile: np.ndarray
+    lag_entries: np.ndarray
+    age: np.ndarray
+    age_profile: np.ndarray
+    age_entries: np.ndarray
+    histogram: np.ndarray
+    neighbours: float
+
+
+@dataclass(frozen=True, eq=False)
+class AngularDecay:
+    """The decay at a few lags over the angle: where a flow shows.
+
+    Attributes
+    ----------
+    phi : ndarray, shape (n_phi,)
+        [deg]
+    lags : ndarray, shape (n_lags,)
+        [s]
+    data, error : ndarray, shape (n_lags, n_phi)
+        (c2 - O)/C averaged over all ages, and the standard error of independent entries.
+    model_phi : ndarray, shape (n,)
+        [deg]
+    model : ndarray, shape (n_lags, n)
+    """
+
+    phi: np.ndarray
+    lags: np.ndarray
+    data: np.ndarray
+    error: np.ndarray
+    model_phi: np.ndarray
+    model: np.ndarray
 
 
 def shrink(matrix: np.ndarray, block: int) -> np.ndarray:
@@ -75,10 +125,55 @@ def shrink(matrix: np.ndarray, block: int) -> np.ndarray:
     return np.divide(sums(np.where(finite, matrix, 0.0)), count, out=np.full(count.shape, np.nan), where=count > 0)
 
 
-def _lag_bins(n_t: int) -> np.ndarray:
-    """Bin of each lag from 1 on: single lags first, then ever wider groups."""
-    edges = np.unique(np.round(np.geomspace(1, n_t, _LAG_BINS + 1)))
-    return np.searchsorted(edges, np.arange(1, n_t), side="right") - 1
+class _Bins:
+    """Sums of a matrix over bins of lag, row by row: what every profile is made of."""
+
+    def __init__(self, n_t: int):
+        self.i, self.j = np.triu_indices(n_t, 1)
+        # Single lags first, then ever wider groups.
+        edges = np.unique(np.round(np.geomspace(1, n_t, _LAG_BINS + 1)))
+        group = np.searchsorted(edges, np.arange(1, n_t), side="right") - 1
+        self.shape = n_t, int(group[-1]) + 1
+        self.key = self.i * self.shape[1] + group[self.j - self.i - 1]
+        self.count = self.sums(np.ones((n_t, n_t)))
+        self.lag = np.bincount(group, np.arange(1, n_t) * np.arange(n_t - 1, 0, -1)) / self.count.sum(axis=0)
+        starts = [round(low * n_t) for low, _ in _AGES]
+        stops = [max(round(high * n_t), start + 2) for (_, high), start in zip(_AGES, starts, strict=True)]
+        self.windows = [slice(start, stop) for start, stop in zip(starts, stops, strict=True)]
+        self.age_starts = np.unique(np.linspace(0, n_t - 1, _AGE_BINS + 1).astype(int)[:-1])
+
+    def sums(self, matrix: np.ndarray) -> np.ndarray:
+        """Sums of the upper triangle, shape (n_t, n_bins)."""
+        weights = matrix[self.i, self.j]
+        return np.bincount(self.key, weights, minlength=self.shape[0] * self.shape[1]).reshape(self.shape)
+
+    def means(self, sums: np.ndarray) -> np.ndarray:
+        """Means over each window of age, shape (n_ages, n_bins)."""
+        return np.array([_ratio(sums[rows].sum(axis=0), self.count[rows].sum(axis=0)) for rows in self.windows])
+
+    def errors(self, sums: np.ndarray) -> np.ndarray:
+        """Standard errors of :meth:`means` from the scatter of rows: pairs that share a frame count once."""
+        by_row = _ratio(sums, self.count)
+        found = []
+        for rows in self.windows:
+            n = np.isfinite(by_row[rows]).sum(axis=0)
+            mean = _ratio(np.nansum(by_row[rows], axis=0), n)
+            found.append(np.sqrt(_ratio(np.nansum(np.square(by_row[rows] - mean), axis=0), n * (n - 1))))
+        return np.array(found)
+
+    def by_age(self, sums: np.ndarray) -> np.ndarray:
+        """Sums over bins of age, all lags, shape (n_age_bins,)."""
+        return np.add.reduceat(sums.sum(axis=1), self.age_starts)
+
+
+def _ratio(numerator, denominator):
+    """Divide; NaN where there is nothing to divide by."""
+    return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator > 0)
+
+
+def _geometry(record: Correlations, nlsq: Mapping[str, Any]) -> tuple[list[float], float]:
+    """Fitted parameters, and the gap [Å], which does not enter in static modes."""
+    return [entry["value"] for entry in nlsq["parameters"].values()], record.stator_rotor_gap or 1.0
 
 
 def compare(record: Correlations, nlsq: Mapping[str, Any], pixels: int) -> Comparison:
@@ -98,17 +193,9 @@ def compare(record: Correlations, nlsq: Mapping[str, Any], pixels: int) -> Compa
     Comparison
     """
     n_t = len(record.frames)
-    time, block = np.arange(n_t) * record.dt, -(-n_t // pixels)
-    params = [entry["value"] for entry in nlsq["parameters"].values()]
-    gap = record.stator_rotor_gap or 1.0  # in static modes the gap does not enter
-    i, j = np.triu_indices(n_t, 1)
-    group = _lag_bins(n_t)[j - i - 1]
-    entries = np.bincount(group)
-
-    def by_lag(matrix):
-        return np.bincount(group, matrix[i, j]) / entries
-
-    found = []
+    time, block, bins = np.arange(n_t) * record.dt, -(-n_t // pixels), _Bins(n_t)
+    params, gap = _geometry(record, nlsq)
+    found, counts, products, squares = [], 0, 0.0, 0.0
     scaling = nlsq["scaling"]
     for c2, phi, sigma, contrast, offset in zip(
         record.c2, record.phi, record.sigma, scaling["contrast"], scaling["offset"], strict=True
@@ -120,21 +207,81 @@ def compare(record: Correlations, nlsq: Mapping[str, Any], pixels: int) -> Compa
             )
         )[0]
         residual = (c2 - model) / sigma
+        upper = residual[bins.i, bins.j]
+        counts = counts + np.histogram(upper, RESIDUAL_EDGES)[0]
+        beside = bins.j + 1 < n_t
+        products += np.sum(upper[beside] * residual[bins.i, np.minimum(bins.j + 1, n_t - 1)][beside])
+        squares += np.sum(np.square(upper[beside]))
         np.fill_diagonal(residual, np.nan)
-        decays = [(by_lag(matrix) - offset) / contrast for matrix in (c2, model)]
-        found.append([*(shrink(matrix, block) for matrix in (c2, model, residual)), *decays, by_lag(residual)])
-    lag = np.bincount(group, j - i) / entries * record.dt
-    data, model, residual, data_decay, model_decay, profile = (np.array(part) for part in zip(*found, strict=True))
-    return Comparison(
-        np.asarray(record.phi),
-        float(time[-1]),
-        data,
-        model,
-        residual,
-        block,
-        lag,
-        data_decay,
-        model_decay,
-        profile,
-        entries,
+        residual_sums = bins.sums(residual)
+        decays = [(bins.means(bins.sums(matrix)) - offset) / contrast for matrix in (c2, model)]
+        profiles = [residual_sums.sum(axis=0), bins.by_age(residual_sums)]
+        maps = [shrink(matrix, block) for matrix in (c2, model, residual * block)]
+        found.append([*maps, *decays, bins.errors(residual_sums) * sigma / contrast, *profiles])
+    data, model, residual, data_decay, model_decay, error, by_lag, by_age = (
+        np.array(part) for part in zip(*found, strict=True)
     )
+    lag_entries, age_entries = bins.count.sum(axis=0), bins.by_age(bins.count)
+    return Comparison(
+        phi=np.asarray(record.phi),
+        duration=float(time[-1]),
+        data=data,
+        model=model,
+        residual=residual,
+        block=block,
+        lag=bins.lag * record.dt,
+        ages=np.array([time[rows][[0, -1]] for rows in bins.windows]),
+        data_decay=data_decay,
+        model_decay=model_decay,
+        decay_error=error,
+        lag_profile=by_lag / lag_entries,
+        lag_entries=lag_entries,
+        age=bins.by_age(bins.count * time[:, None]) / age_entries,
+        age_profile=by_age / age_entries,
+        age_entries=age_entries,
+        histogram=counts / (len(record.phi) * len(bins.i) * np.diff(RESIDUAL_EDGES)),
+        neighbours=float(products / squares),
+    )
+
+
+def angular_decay(record: Correlations, nlsq: Mapping[str, Any], comparison: Comparison) -> AngularDecay:
+    """Average the decay along diagonals: at a few lags, over all ages, against the angle.
+
+    Parameters
+    ----------
+    record : Correlations
+    nlsq : mapping
+        Content of nlsq.json.
+    comparison : Comparison
+        Of the same two; its decay chooses the lags.
+
+    Returns
+    -------
+    AngularDecay
+    """
+    n_t, scaling = len(record.frames), nlsq["scaling"]
+    params, gap = _geometry(record, nlsq)
+    decay = comparison.model_decay[:, 1].mean(axis=0)
+    bins = {int(np.nanargmin(np.abs(decay - level))) for level in _DECAYS}
+    steps = sorted({int(np.clip(round(comparison.lag[k] / record.dt), 1, n_t - 2)) for k in bins})
+    contrast, offset = np.array(scaling["contrast"]), np.array(scaling["offset"])
+    phi = np.asarray(record.phi)
+    model_phi = np.linspace(phi.min(), phi.max(), 2 + int(np.ptp(phi) / _STEP))
+    data, error, model = [], [], []
+    for k in steps:
+        data.append((np.diagonal(record.c2, k, axis1=1, axis2=2).mean(axis=1) - offset) / contrast)
+        error.append(record.sigma / contrast / np.sqrt(n_t - k))
+        t1 = np.arange(n_t - k) * record.dt
+        g1 = compute_g1_total_points(
+            params,
+            np.tile(t1, len(model_phi)),
+            np.tile(t1 + k * record.dt, len(model_phi)),
+            np.repeat(model_phi, len(t1)),
+            record.q,
+            gap,
+            record.dt,
+            nlsq["shear_convention"],
+        )
+        model.append(np.square(np.asarray(g1)).reshape(len(model_phi), -1).mean(axis=1))
+    lags = np.array(steps) * record.dt
+    return AngularDecay(phi, lags, np.array(data), np.array(error), model_phi, np.array(model))

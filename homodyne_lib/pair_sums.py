@@ -120,8 +120,8 @@ class _Weights(NamedTuple):
 
     def quadratic(self, a, b):
         """Σ w (a_j - a_i)(b_j - b_i): (n_phi, m, m)."""
-        mixed = a[0] @ self.pixels @ b[1].mT
-        mixed = mixed + (mixed.mT if a is b else a[1] @ (b[0] @ self.pixels).mT)
+        mixed = a[0] @ (self.pixels @ b[1].mT)
+        mixed = mixed + (mixed if a is b else b[0] @ (self.pixels @ a[1].mT)).mT
         return (a[1] * self.by_column[:, None]) @ b[1].mT + (a[0] * self.by_row[:, None]) @ b[0].mT - mixed
 
 

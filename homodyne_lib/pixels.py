@@ -13,9 +13,9 @@ from homodyne_lib.physics_utils import SMOOTH_ABS_EPS
 
 __all__ = ["PixelAxis"]
 
-# Below the first phase the quotients lose digits, and their series is used: at 0.05 both are good to 1e-13. A block that
+# Below the first phase the quotients lose digits, and their series is used: at 0.02 both are good to 1e-12. A block that
 # stays below the second is summed by series altogether; up to there seven terms reach the last digit.
-_SERIES_BELOW = 0.05
+_SERIES_BELOW = 0.02
 _ALL_SERIES_BELOW = 0.5
 # Taylor coefficients in x² of sinc(x), of h = sinc'(x)/x, and of -h'(x)/x.
 _SINC = [(-1) ** k / math.factorial(2 * k + 1) for k in range(9)]

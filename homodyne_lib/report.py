@@ -17,13 +17,14 @@ from homodyne_lib.files import read_json
 from homodyne_lib.hdf5 import open_hdf5
 from homodyne_lib.physics import is_static
 from homodyne_lib.physics_utils import trapezoid_cumsum
-from homodyne_lib.wording import escape, interval, plain_number, quantity
+from homodyne_lib.wording import escape, grouped, interval, plain_number, quantity
 
 __all__ = [
     "RATE_SYMBOLS",
     "RATE_UNITS",
     "Results",
     "belief",
+    "cautions",
     "estimate",
     "flow_found",
     "independence_note",
@@ -31,6 +32,7 @@ __all__ = [
     "outcome",
     "range_95",
     "read_results",
+    "sound",
     "subject",
     "warnings_of",
 ]
@@ -53,8 +55,8 @@ class Results:
         The files of those names.
     table : pandas.DataFrame
         parameters.csv, by parameter.
-    draws : dict of str to ndarray, shape (n_draws,)
-        Chains joined.
+    chains : dict of str to ndarray, shape (n_chains, n_draws)
+        Posterior draws.
     truth : dict or None
         Of a simulation.
     """
@@ -65,13 +67,28 @@ class Results:
     scaling: dict[str, Any]
     cmc: dict[str, Any]
     table: pd.DataFrame
-    draws: dict[str, np.ndarray]
+    chains: dict[str, np.ndarray]
     truth: dict[str, Any] | None
+
+    @property
+    def draws(self) -> dict[str, np.ndarray]:
+        """Posterior draws, chains joined, shape (n_draws,)."""
+        return {name: np.ravel(sample) for name, sample in self.chains.items()}
+
+    @property
+    def free(self) -> list[str]:
+        """Physical parameters that were not held at a value."""
+        return [name for name in self.nlsq["parameters"] if np.ptp(self.chains[name]) > 0]
 
     @property
     def times(self) -> np.ndarray:
         """Times of the frames [s], shape (n_t,)."""
         return np.arange(len(self.header["frames"])) * self.header["dt"]
+
+    @property
+    def rate_times(self) -> np.ndarray:
+        """Times at which rates are drawn, from the first frame after zero to the last [s], shape (200,)."""
+        return np.geomspace(self.times[1], self.times[-1], 200)
 
     @property
     def curves(self) -> list[str]:
@@ -121,7 +138,7 @@ def read_results(dataset: str, paths: Mapping[str, str | None]) -> Results:
         scaling=read_json(paths["scaling"]),
         cmc=read_json(paths["cmc"]),
         table=pd.read_csv(paths["parameters"], keep_default_na=False, na_values=[""]).set_index("parameter"),
-        draws={name: np.ravel(sample) for name, sample in read_posterior(paths["posterior"]).items()},
+        chains=read_posterior(paths["posterior"]),
         truth=read_truth(paths["truth"]) if paths["truth"] else None,
     )
 
@@ -199,21 +216,27 @@ def outcome(results: Results) -> str:
     return " ".join(text)
 
 
+def sound(results: Results) -> bool:
+    """Whether fit and sampling converged and the residuals look like noise."""
+    low, high = _NOISE_LIKE
+    converged = results.nlsq["converged"] and results.cmc["n_converged"] == results.cmc["n_shards"]
+    return bool(converged and low <= results.nlsq["reduced_chi2"] <= high)
+
+
 def belief(results: Results) -> str:
     """Say whether to believe it: convergence, χ², parameters that cannot be told apart."""
     nlsq, cmc = results.nlsq, results.cmc
     chi2, (low, high) = nlsq["reduced_chi2"], _NOISE_LIKE
     worst = max(shard["max_r_hat"] for shard in cmc["shards"])
     diverged = sum(shard["divergences"] for shard in cmc["shards"])
-    grouped = f"{nlsq['n_points']:,}".replace(",", "\u202f")
     size = "of the size of the noise" if low <= chi2 <= high else "**not of the size of the noise**"
+    shards = f"{cmc['n_shards']} shard{'s' * (cmc['n_shards'] > 1)}"
     checks = (
         f"the fit {'converged' if nlsq['converged'] else '**did not converge**'}; its residuals are {size} (χ² per "
-        f"degree of freedom {chi2:.3f}, {grouped} pairs of frames); sampling converged in {cmc['n_converged']} of "
-        f"{cmc['n_shards']} shard{'s' * (cmc['n_shards'] > 1)} (largest R̂ {worst:.3f}, {diverged} divergent draws)."
+        f"degree of freedom {chi2:.3f}, {grouped(nlsq['n_points'])} pairs of frames); sampling converged in "
+        f"{cmc['n_converged']} of {shards} (largest R̂ {worst:.3f}, {diverged} divergent draw{'s' * (diverged != 1)})."
     )
-    sound = nlsq["converged"] and low <= chi2 <= high and cmc["n_converged"] == cmc["n_shards"]
-    if not sound:
+    if not sound(results):
         end = "**Do not quote these numbers** before what failed is settled."
     elif warnings_of(results):
         end = "Read the warnings before quoting a number."
@@ -222,9 +245,14 @@ def belief(results: Results) -> str:
     return f"**Believe it?** {checks[0].upper()}{checks[1:]} {end}"
 
 
+def cautions(results: Results) -> list[str]:
+    """Warnings of fit and sampling: those that bear on the numbers."""
+    return [*results.nlsq["warnings"], *results.cmc["warnings"]]
+
+
 def warnings_of(results: Results) -> list[str]:
     """Everything that was noticed from ingest to sampling, as sentences."""
-    return [*results.header["notes"], *results.nlsq["warnings"], *results.cmc["warnings"]]
+    return [*results.header["notes"], *cautions(results)]
 
 
 def independence_note(uncertainty: str) -> str:

@@ -10,24 +10,28 @@ import numpy as np
 
 from homodyne_lib.physics import PARAMETERS, is_static
 from homodyne_lib.report import RATE_SYMBOLS, RATE_UNITS, Results, estimate, flow_found, landmark_times, range_95
-from homodyne_lib.style import save_png
+from homodyne_lib.style import save
 from homodyne_lib.wording import alongside, escape, interval, plain_number, quantity
 
 __all__ = [
+    "SHEAR_FACTOR",
     "figure_block",
     "markdown_table",
     "model_text",
     "parameter_table",
     "provenance_text",
     "rate_table",
+    "rates_in_words",
     "scaling_table",
     "shard_table",
 ]
 
-_SHEAR = {
-    "spec": r"\mathrm{sinc}^2\left[\frac{qL}{2\pi} \cos(\varphi_0-\varphi) \Gamma\right]",
-    "published": r"\mathrm{sinc}\left[\frac{qL}{2} \cos(\varphi_0-\varphi) \Gamma\right]",
+_PIXELS = 150  # of a page of HTML for an inch of print: letters of all figures look alike there
+SHEAR_FACTOR = {
+    "spec": r"\operatorname{sinc}^2\left[\frac{qL}{2\pi} \cos(\varphi_0-\varphi) \Gamma\right]",
+    "published": r"\operatorname{sinc}\left[\frac{qL}{2} \cos(\varphi_0-\varphi) \Gamma\right]",
 }
+"""The shear factor of g1 by convention, in LaTeX; Γ is the integral of the shear rate."""
 
 
 def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
@@ -36,12 +40,26 @@ def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, rule, *rows)) + "\n"
 
 
-def figure_block(figure, folder: str, name: str, caption: str) -> str:
-    """Save a figure as ``folder/figures/name.png``; give the Markdown that shows it with its caption."""
-    path = Path(folder) / "figures" / f"{name}.png"
-    path.parent.mkdir(exist_ok=True)
-    save_png(figure, path)
-    return f"![{caption}](figures/{name}.png)\n"
+def figure_block(figure, folder: str, name: str, caption: str, alt: str) -> str:
+    """Save a figure as ``folder/figures/name``; give the Markdown that shows it, with caption and words for the blind.
+
+    Its file has no suffix there: HTML takes the PNG, the PDF the vectors.
+    """
+    save(figure, Path(folder) / "figures" / name)
+    alt = alt.replace('"', "'")
+    width = round(_PIXELS * figure.get_figwidth())
+    return f'![{caption}](figures/{name}){{alt="{alt}" width="{width}px"}}\n'
+
+
+def rates_in_words(results: Results) -> str:
+    """Say what a plot of the rates shows, for those who cannot see it."""
+    names = {"D": "the diffusion coefficient", "gamma_dot": "the shear rate"}
+    ends = results.rate_times[[0, -1]]
+    said = []
+    for curve in results.curves:
+        first, last = (estimate(draws, RATE_UNITS[curve]) for draws in results.rates(curve, ends)["draws"].T)
+        said.append(f"{names[curve]} goes from {first} at {ends[0]:.3g} s to {last} at {ends[1]:.3g} s")
+    return " and ".join(said)
 
 
 def rate_table(results: Results) -> str:
@@ -74,7 +92,7 @@ def parameter_table(results: Results) -> str:
         if entry is None:
             fitted = "–"
         elif entry["error"] is None:
-            fitted = f"{plain_number(entry['value'])} (error undefined)"
+            fitted = f"{plain_number(entry['value'], 2)} (error undefined)"
         else:
             fitted = quantity(entry["value"], entry["error"])
         rows.append(
@@ -138,9 +156,9 @@ def model_text(results: Results) -> str:
     else:
         convention = results.nlsq["shear_convention"]
         text.append(
-            rf"$$S = {_SHEAR[convention]}, \qquad \Gamma = \int_{{t_1}}^{{t_2}} \dot\gamma(t) dt, \qquad "
+            rf"$$S = {SHEAR_FACTOR[convention]}, \qquad \Gamma = \int_{{t_1}}^{{t_2}} \dot\gamma(t) dt, \qquad "
             r"\dot\gamma(t) = \dot\gamma_0 t^{\beta} + \dot\gamma_\mathrm{off}, \qquad "
-            r"\mathrm{sinc}(x) = \frac{\sin x}{x}$$"
+            r"\operatorname{sinc} x = \frac{\sin x}{x}$$"
         )
         text.append(
             f"Shear convention: **{convention}**. Shear rates of the conventions *spec* and *published* differ by a "

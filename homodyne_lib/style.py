@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import functools
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
+from PIL import Image
+from scipy.spatial import KDTree
 
-__all__ = ["CYCLE", "MISSING", "RESIDUAL_LIMIT", "WIDTH", "WIDTH_NARROW", "new_figure", "save_png", "styled"]
+__all__ = [
+    "CYCLE",
+    "MARKERS",
+    "MISSING",
+    "RESIDUAL_LIMIT",
+    "WIDTH",
+    "WIDTH_NARROW",
+    "colormap",
+    "new_figure",
+    "save",
+    "shades",
+    "styled",
+]
 
 WIDTH, WIDTH_NARROW = 178 / 25.4, 86 / 25.4
 """Two columns and one column of a journal [inch]."""
@@ -24,11 +41,14 @@ CYCLE = {
     "estimate": "#009E73",
     "guide": "#767676",
 }
+MARKERS = "osD^"
 MISSING = "#d9d9d9"
 RESIDUAL_LIMIT = 4.0
 """Residual maps span ± this many standard deviations."""
 
 _DPI = 180
+# Colours of a map. Two maps and the greys of the letters together are at most 256: one byte a pixel in PNG and PDF.
+_LEVELS = 105
 _RC = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -48,6 +68,8 @@ _RC = {
     "image.cmap": "viridis",
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    # TrueType: a journal can edit and search the text.
+    "pdf.fonttype": 42,
 }
 
 
@@ -69,7 +91,56 @@ def new_figure(width: float, height: float, layout: str | None = "constrained") 
     return figure
 
 
+def colormap(name: str) -> Colormap:
+    """Colours of a map; entries that are missing are grey."""
+    return matplotlib.colormaps[name].resampled(_LEVELS).with_extremes(bad=MISSING)
+
+
+def shades(n: int = 256) -> ListedColormap:
+    """Colours of an ordered set, from dark to light but never pale."""
+    return ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0, 0.85, n)))
+
+
+def _map_colours(figure: Figure) -> np.ndarray | None:
+    """All colours of a figure that holds maps, shape (256, 3); None where there is no map."""
+    maps = {image.cmap.name: image.cmap for axes in figure.axes for image in axes.images}
+    if not maps:
+        return None
+    bad = np.array([np.nan])
+    tones = [colours(part, bytes=True)[:, :3] for colours in maps.values() for part in (np.arange(_LEVELS), bad)]
+    greys = np.linspace(0, 255, 256 - (_LEVELS + 1) * len(maps)).round().astype(np.uint8)
+    return np.concatenate([*tones, greys[:, None].repeat(3, axis=1)])
+
+
+def _indexed(image: Image.Image, colours: np.ndarray) -> Image.Image:
+    """Give each pixel the nearest colour of a palette, shape (256, 3)."""
+    pixels = np.asarray(image, dtype=np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
+    found, where = np.unique(pixels, return_inverse=True)
+    nearest = KDTree(colours).query(np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1))[1]
+    indexed = Image.fromarray(nearest[where].astype(np.uint8).reshape(pixels.shape))
+    indexed.putpalette(colours.tobytes())
+    return indexed
+
+
 @styled
-def save_png(figure: Figure, path: str | Path) -> None:
-    """Write a PNG file; equal figures give equal bytes."""
-    figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None})
+def save(figure: Figure, stem: str | Path) -> None:
+    """Write a figure as ``stem.png`` and, with vectors and embedded fonts, as ``stem.pdf``.
+
+    Equal figures give equal bytes. Maps are noisy: the PNG of a figure that holds some has just their colours as its
+    palette, which makes it a third as large.
+    """
+    stem = Path(stem)
+    stem.parent.mkdir(exist_ok=True)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=_DPI)
+    with Image.open(drawn) as image:
+        image = image.convert("RGB")
+    colours = _map_colours(figure)
+    if colours is not None:
+        image = _indexed(image, colours)
+    image.save(stem.with_suffix(".png"), optimize=True)
+    figure.set_layout_engine("none")  # places are found; finding them again takes as long as drawing
+    for image in (image for axes in figure.axes for image in axes.images):
+        image.set_interpolation("none")  # a pixel of data stays a pixel, however large it is printed
+    unset = dict.fromkeys(("CreationDate", "Creator", "Producer"))
+    figure.savefig(stem.with_suffix(".pdf"), format="pdf", dpi=2 * _DPI, metadata=unset)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 
-__all__ = ["alongside", "escape", "interval", "pdg_decimals", "plain_number", "quantity"]
+__all__ = ["alongside", "escape", "grouped", "interval", "latex", "pdg_decimals", "plain_number", "quantity"]
 
 _SPACE = "\u00a0"  # numbers do not break across lines
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_DIGITS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
 def escape(text: str) -> str:
@@ -90,3 +91,18 @@ def alongside(number: float, value: float, error: float) -> str:
     """Write a number for comparison with ``quantity(value, error)``: to its decimals, on its power of ten."""
     texts, power = _digits([number], max(abs(value), error), pdg_decimals(error)[1])
     return texts[0] + power
+
+
+def grouped(number: int) -> str:
+    """Write a whole number in groups of three digits."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+_LATEX = {"±": r"\pm", "×": r"\times", "…": r"\ldots", "−": "-", _SPACE: " "}
+
+
+def latex(text: str) -> str:
+    """Turn what the functions above write, without unit, into mathematics of LaTeX."""
+    for sign, command in _LATEX.items():
+        text = text.replace(sign, command)
+    return "$" + re.sub("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: f"^{{{m[0].translate(_DIGITS)}}}", text) + "$"

@@ -1,4 +1,4 @@
-"""Reports: numbers and foreign text as they are shown, figures, and a page made of a small record."""
+"""Reports: pages of HTML and paper made of a small record, what they say, how they look in a browser, and the summary."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import os
 import re
 import sys
+import zlib
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -16,132 +16,33 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import pytest
+from browser import browser
+from report_support import DT, HOSTILE, N_T, TRUTH, PageTexts, Q, paths_in, texts, write_results
 
-from homodyne_lib import figures
-from homodyne_lib.cmc import ShardDraws
-from homodyne_lib.comparison import compare, shrink
-from homodyne_lib.data import Correlations, read_correlations, write_correlations
-from homodyne_lib.draws import write_posterior
-from homodyne_lib.files import read_json, write_json
-from homodyne_lib.jax_backend import compute_g2_scaled
-from homodyne_lib.physics import parameter_names
+from homodyne_lib.methods import methods_text
 from homodyne_lib.report import belief, outcome, read_results
+from homodyne_lib.report_files import parameters_tex
 from homodyne_lib.report_parts import rate_table
-from homodyne_lib.results import chain_diagnostics, parameter_rows
-from homodyne_lib.style import RESIDUAL_LIMIT
-from homodyne_lib.wording import escape, interval, pdg_decimals, plain_number, quantity
+from homodyne_lib.wording import escape, plain_number
 
 ROOT = Path(__file__).parents[1]
-HOSTILE = "a|b_*<script>alert(1)</script>`$x$ [y](z).h5"
 SECTIONS = [
     "Verdict",
-    "Warnings",
     "Data, model and residuals",
+    "Decay at several ages",
     "Rates",
+    "Angles",
     "Parameters",
-    "Contrast and offset",
+    "Posterior",
     "Diagnostics",
+    "Contrast and offset",
+    "Warnings",
     "Model",
-    "Provenance",
+    "Methods",
+    "How to reproduce",
 ]
-TRUTH = {"D0": 900.0, "alpha": -0.4, "D_offset": 50.0, "gamma_dot_t0": 2e-3, "beta": -0.2}
-TRUTH |= {"gamma_dot_t_offset": 1e-4, "phi0": 5.0}
-GAP, N_T, DT, Q, SIGMA = 2e6, 30, 0.2, 0.006, 0.01
-PHI = np.array([-60.0, 0.0, 45.0])
-
-
-# ---------------------------------------------------------------- numbers and foreign text
-
-
-@pytest.mark.parametrize(
-    ("error", "rounded", "decimals"),
-    [
-        (0.119, 0.12, 2),  # the three examples of the Review of Particle Physics, section 5.3
-        (0.367, 0.4, 1),
-        (0.0963, 0.10, 2),
-        (0.354, 0.35, 2),
-        (0.355, 0.4, 1),
-        (0.949, 0.9, 1),
-        (0.950, 1.0, 1),
-        (43.52, 40.0, -1),
-        (2.5e-6, 2.5e-6, 7),
-    ],
-)
-def test_errors_are_rounded_by_the_rule_of_the_particle_data_group(error, rounded, decimals):
-    found, places = pdg_decimals(error)
-    assert found == pytest.approx(rounded, rel=1e-12)
-    assert places == decimals
-
-
-@pytest.mark.parametrize(
-    ("value", "error", "unit", "text"),
-    [
-        (0.827, 0.119, "", "0.83 ± 0.12"),
-        (0.827, 0.367, "", "0.8 ± 0.4"),
-        (5611.4, 43.5, "Å²/s", "(5610 ± 40) Å²/s"),
-        (0.0010211715, 9.71e-6, "1/s", "(1.021 ± 0.010) × 10⁻³ 1/s"),
-        (223632.8, 50908.0, "", "(2.2 ± 0.5) × 10⁵"),
-        (-0.00035, 0.0358, "", "0.00 ± 0.04"),
-        (-0.5068, 0.00893, "", "−0.507 ± 0.009"),
-        (203440.5, None, "Å²/s", "2.034 × 10⁵ Å²/s"),
-        (0.0, 0.0, "", "0.000"),
-    ],
-)
-def test_a_quantity_shows_no_more_digits_than_its_error_deserves(value, error, unit, text):
-    assert quantity(value, error, unit).replace("\u00a0", " ") == text
-
-
-def test_an_interval_and_an_exact_number_read_alike():
-    assert interval(6.175e-5, 1.0148e-4, 8.219e-5, 1.055e-5).replace("\u00a0", " ") == "(6.2 … 10.1) × 10⁻⁵"
-    assert plain_number(2e6, exact=True).replace("\u00a0", " ") == "2 × 10⁶"
-    assert plain_number(5911.2) == "5911"
-
-
-def test_foreign_text_is_shown_as_it_is(tools):
-    page = tools.render(f"x {escape(HOSTILE)} y\n\n| a |\n|---|\n| {escape(HOSTILE)} |\n", "title")
-    assert "<script" not in page
-    assert texts(page)["p"] == [f"x {HOSTILE} y"]
-    assert texts(page)["td"] == [HOSTILE]
-
-
-def test_a_title_cannot_leave_the_title(tools):
-    assert texts(tools.render("x", "</title><script>"))["title"] == ["</title><script>"]
-
-
-# ---------------------------------------------------------------- a page of HTML, taken apart
-
-
-class _Texts(HTMLParser):
-    """Texts by tag, sources of images, links."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.found, self.images, self.links, self._open = {}, [], [], []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        if tag == "img":
-            self.images.append(attributes)
-        self.links += [attributes[name] for name in ("href", "src", "data", "action") if name in attributes]
-        if tag in ("title", "h1", "h2", "p", "td", "figcaption", "li"):
-            self._open.append(tag)
-            self.found.setdefault(tag, []).append("")
-
-    def handle_endtag(self, tag):
-        if self._open and self._open[-1] == tag:
-            self._open.pop()
-
-    def handle_data(self, data):
-        for tag in self._open:
-            self.found[tag][-1] += data
-
-
-def texts(page):
-    return _Texts(page).found
-
-
-# ---------------------------------------------------------------- a small record and its results
+FIGURES = {"correlations", "decays", "rates", "angles", "corner", "residuals", "chains", "scaling"}
+CURVES = {"rates", "decays", "angles", "angles_model", "residuals_lag", "residuals_age", "scaling"}
 
 
 @pytest.fixture(scope="module")
@@ -156,85 +57,15 @@ def tools():
         yield SimpleNamespace(render=render, summarise=summarise, write_report=write_report)
 
 
-def small_record(params, gap):
-    time = np.arange(N_T) * DT
-    model = np.asarray(compute_g2_scaled(params, time, time, PHI, Q, gap or 1.0, 0.3, 1.0, DT))
-    noise = np.triu(np.random.default_rng(3).normal(0.0, SIGMA, model.shape), 1)
-    c2 = model + noise + noise.transpose(0, 2, 1)
-    return Correlations(
-        c2=c2,
-        raw_diagonal=np.diagonal(c2, axis1=1, axis2=2).copy(),
-        phi=PHI,
-        q=Q,
-        dt=DT,
-        frames=np.arange(1, N_T + 1),
-        stator_rotor_gap=gap,
-        sigma=np.full(len(PHI), SIGMA),
-        source=HOSTILE,
-        source_sha256="0123456789abcdef" * 4,
-        notes=("A note with <b>markup</b> & _more_.",),
-    )
+def test_foreign_text_is_shown_as_it_is(tools):
+    page = tools.render(f"x {escape(HOSTILE)} y\n\n| a |\n|---|\n| {escape(HOSTILE)} |\n", "title")
+    assert "<script" not in page
+    assert texts(page)["p"] == [f"x {HOSTILE} y"]
+    assert texts(page)["td"] == [HOSTILE]
 
 
-def write_results(folder, mode, detected=None):
-    """Result files whose draws scatter about the values that made the record."""
-    names = parameter_names(mode)
-    laminar = mode == "laminar_flow"
-    record = small_record([TRUTH[name] for name in names], GAP if laminar else None)
-    write_correlations(folder / "c2.h5", record)
-    scaling = {"phi": PHI, "contrast": [0.3] * 3, "offset": [1.0] * 3}
-    write_json(folder / "scaling.json", scaling | {"warnings": ["phi = 0 deg: biased."]})
-    coefficients = {f"contrast_{k}": 0.3 for k in range(3)} | {f"offset_{k}": 1.0 for k in range(3)}
-    nlsq = {
-        "analysis_mode": mode,
-        "per_angle_mode": "individual",
-        "shear_convention": "spec",
-        "parameters": {
-            name: {"value": TRUTH[name], "error": 0.02 * abs(TRUTH[name]), "unit": "", "at_bound": False}
-            for name in names
-        },
-        "scaling": scaling | {"contrast_error": [0.001] * 3, "offset_error": [0.001] * 3},
-        "coefficients": coefficients,
-        "covariance": {"names": names, "matrix": np.diag([(0.02 * TRUTH[name]) ** 2 for name in names])},
-        "chi2": 1300.0,
-        "reduced_chi2": 1.01,
-        "n_points": 1305,
-        "n_free": 6 + len(names),
-        "sigma": record.sigma,
-        "converged": True,
-        "message": "The fit converged after 7 passes over the data.",
-        "warnings": [],
-        "n_evaluations": 7,
-    }
-    if laminar:
-        nlsq["flow_test"] = {
-            "detected": detected,
-            "delta_chi2_effective": 0.2,
-            "degrees_of_freedom": 4,
-            "p_value": 0.99,
-        }
-    write_json(folder / "nlsq.json", nlsq)
-    write_draws(folder, nlsq, names, coefficients)
-
-
-def write_draws(folder, nlsq, names, coefficients):
-    rng = np.random.default_rng(5)
-    shape = (4, 100)
-    centres = {name: TRUTH[name] for name in names} | {"noise_scale": 1.0} | coefficients
-    draws = {name: rng.normal(value, 0.02 * abs(value), shape) for name, value in centres.items()}
-    stats = {"diverging": np.zeros(shape), "energy": rng.normal(size=shape)}
-    write_posterior(folder / "posterior.nc", draws, [ShardDraws(np.zeros((*shape, 1)), stats, 1.0)])
-    report = {"shard": 0, **chain_diagnostics(draws, stats), "converged": True, "reasons": []}
-    worst = {name: report[name] for name in ("r_hat", "ess_bulk")}
-    parameter_rows(nlsq, draws, worst).to_csv(folder / "parameters.csv", index=False)
-    cmc = {"method": "nuts", "status": "converged", "n_shards": 1, "n_converged": 1, "n_chains": 4, "n_draws": 100}
-    write_json(folder / "cmc.json", cmc | {"warnings": [], "shards": [report]})
-
-
-def paths_in(folder):
-    names = {"posterior": "posterior.nc", "parameters": "parameters.csv", "c2": "c2.h5"}
-    names |= {name: f"{name}.json" for name in ("scaling", "nlsq", "cmc")}
-    return {name: str(folder / file) for name, file in names.items()} | {"truth": None}
+def test_a_title_cannot_leave_the_title(tools):
+    assert texts(tools.render("x", "</title><script>"))["title"] == ["</title><script>"]
 
 
 @pytest.fixture(scope="module")
@@ -244,25 +75,36 @@ def flowing(tmp_path_factory):
     return folder
 
 
-CONFIG = {"datasets": "/home/someone/datasets.tsv", "uncertainty": "independent", "report": {"matrix_pixels": 200}}
+CONFIG = {
+    "datasets": "/home/someone/datasets.tsv",
+    "uncertainty": "independent",
+    "cmc": {"warmup": 250},
+    "report": {"matrix_pixels": 200},
+}
+OUTPUTS = {
+    "page": "report.html",
+    "pdf": "report.pdf",
+    "table": "parameters.tex",
+    "figures": "figures",
+    "curves": "curves",
+}
 
 
 def write_page(tools, folder, **changes):
     tools.write_report(
         str(changes.get("notebook", ROOT / "workflow" / "notebooks" / "report.ipynb")),
         paths_in(folder),
-        folder / "report.html",
-        folder / "figures",
+        {name: folder / path for name, path in OUTPUTS.items()},
         dataset="flowing",
         row={"dataset": "flowing", "file": "/home/someone/" + HOSTILE, "path": "/home/someone/x"},
         config=CONFIG,
     )
-    return (folder / "report.html").read_bytes()
+    return (folder / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def page(tools, flowing):
-    return write_page(tools, flowing).decode()
+    return write_page(tools, flowing)
 
 
 # ---------------------------------------------------------------- the page
@@ -274,19 +116,34 @@ def test_sections_come_in_the_order_of_a_referees_questions(page):
     assert found["h2"] == SECTIONS
 
 
+def test_headings_descend_by_one_and_are_linked_from_the_top(page):
+    parsed = PageTexts(page)
+    assert parsed.levels[0] == 1
+    assert parsed.levels.count(1) == 1
+    assert max(np.diff(parsed.levels)) <= 1
+    within = [link.removeprefix("#") for link in parsed.links if link.startswith("#")]
+    assert len(within) >= len(SECTIONS)
+    assert all(f'id="{name}"' in page for name in within)
+
+
 def test_every_image_is_embedded_and_described(page, flowing):
-    images = _Texts(page).images
-    files = sorted((flowing / "figures").iterdir())
+    images = PageTexts(page).images
+    files = {file.stem: file.read_bytes() for file in (flowing / "figures").glob("*.png")}
     embedded = {base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) for image in images}
-    assert embedded == {file.read_bytes() for file in files}
-    assert len(files) == 4
+    assert embedded == set(files.values())
+    assert files.keys() == FIGURES
     assert all(len(image["alt"].split()) > 8 for image in images)
+    assert len({image["alt"] for image in images}) == len(images)
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_betrays_no_folder(page, flowing):
-    assert not [link for link in _Texts(page).links if not link.startswith(("data:", "#"))]
+    # What a reader may follow, in the list of works; nothing is loaded from there.
+    outward = {link for link in PageTexts(page).links if not link.startswith(("data:", "#"))}
+    assert {link.split("/")[2] for link in outward} == {"doi.org", "arxiv.org"}
     text = re.sub(r"data:[^\"]*", "", page)
     assert "<script" not in text
+    for link in outward:
+        text = text.replace(f'href="{link}"', "")
     assert not re.findall(r"https?://(?!www\.w3\.org/)[^\"< ]*", text)
     for place in (str(flowing), str(ROOT), "/home/someone"):
         assert place not in text
@@ -299,10 +156,16 @@ def test_text_of_files_stays_text(page):
     assert "A note with <b>markup</b> & _more_." in found["li"]
 
 
-def test_the_same_results_give_the_same_page(tools, page, flowing):
-    figures_before = {file.name: file.read_bytes() for file in (flowing / "figures").iterdir()}
-    assert write_page(tools, flowing).decode() == page
-    assert {file.name: file.read_bytes() for file in (flowing / "figures").iterdir()} == figures_before
+def written(folder):
+    files = [folder / name for name in ("report.html", "report.pdf", "parameters.tex")]
+    files += [*(folder / "figures").iterdir(), *(folder / "curves").iterdir()]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+def test_the_same_results_give_the_same_files(tools, page, flowing):
+    before = written(flowing)
+    write_page(tools, flowing)
+    assert written(flowing) == before
     assert not [file for file in flowing.iterdir() if file.name.startswith(".")], "temporary files stay behind"
 
 
@@ -317,11 +180,140 @@ def test_a_cell_that_fails_is_named(tools, page, flowing, tmp_path):
     assert (flowing / "report.html").read_text(encoding="utf-8") == page
 
 
+@pytest.mark.slow
+def test_one_angle_and_no_flow_make_a_page_too(tools, tmp_path):
+    write_results(tmp_path, "static", phi=np.array([20.0]))
+    found = texts(write_page(tools, tmp_path))
+    assert found["h2"] == SECTIONS
+    assert any("There is one angle" in paragraph for paragraph in found["p"])
+    assert {file.stem for file in (tmp_path / "figures").iterdir()} == FIGURES - {"angles"}
+
+
 def test_the_notebook_is_kept_without_outputs():
     notebook = json.loads((ROOT / "workflow" / "notebooks" / "report.ipynb").read_text(encoding="utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
     assert notebook["metadata"]["kernelspec"]["language"] == "python"
+
+
+# ---------------------------------------------------------------- files for a paper
+
+
+def pdf_text(content: bytes) -> str:
+    """Objects of a PDF, those in compressed streams too."""
+    parts = [content]
+    for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL):
+        try:
+            parts.append(zlib.decompress(stream))
+        except zlib.error:
+            continue  # an image in a format of its own
+    return b"\n".join(parts).decode("latin-1")
+
+
+def assert_fonts_are_embedded(text: str):
+    """Each font is a subset that the file brings along, in outlines that programs can edit."""
+    names = re.findall(r"/BaseFont\s*/(\S+)", text)
+    assert names
+    assert all(re.match(r"[A-Z]{6}\+", name) for name in names), names
+    assert len(re.findall(r"/Type\s*/FontDescriptor", text)) == len(re.findall(r"/FontFile\d? ", text)) > 0
+    assert "/Type3" not in text
+
+
+def test_the_pdf_has_pages_fonts_and_words_for_its_figures(page, flowing):
+    content = (flowing / "report.pdf").read_bytes()
+    text = pdf_text(content)
+    assert 6 <= len(re.findall(r"/Type\s*/Page\b", text)) <= 8
+    assert_fonts_are_embedded(text)
+    assert {"LibertinusSerif", "DejaVuSans"} <= {
+        name.split("-")[0] for name in re.findall(r"/BaseFont\s*/\w+\+(\S+)", text)
+    }
+    assert len(set(re.findall(r"/Alt\s*(.{50})", text, re.DOTALL))) == len(FIGURES)
+    assert "flowing: two-time correlations" in text
+    assert len(content) < 4e6
+    assert len(page) < 6e6
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES))
+def test_figures_fit_the_columns_of_a_journal(page, flowing, name):
+    text = pdf_text((flowing / "figures" / f"{name}.pdf").read_bytes())
+    width = float(re.search(r"/MediaBox \[ 0 0 (\S+)", text)[1]) / 72 * 25.4
+    assert any(width == pytest.approx(column, abs=0.1) for column in (86, 178))
+    assert_fonts_are_embedded(text)
+
+
+def test_curves_have_units_and_are_those_of_the_model(page, flowing):
+    tables = {file.stem: pd.read_csv(file) for file in (flowing / "curves").iterdir()}
+    assert tables.keys() == CURVES
+    for name in ("rates", "decays", "angles", "angles_model", "residuals_lag", "residuals_age"):
+        # Time, lag and angle have units; what is divided by its contrast has none.
+        assert all("[" in column for column in tables[name] if column not in ("(c2 - O)/C", "error", "model")), name
+    rates = tables["rates"]
+    expected = TRUTH["D0"] * rates["t [s]"] ** TRUTH["alpha"] + TRUTH["D_offset"]
+    np.testing.assert_allclose(rates["D least squares [Å²/s]"], expected, rtol=1e-5)
+    assert (rates["D lower 95 % [Å²/s]"] < rates["D lower 68 % [Å²/s]"]).all()
+    assert (rates["D upper 68 % [Å²/s]"] < rates["D upper 95 % [Å²/s]"]).all()
+    assert (rates["t [s]"].min(), rates["t [s]"].max()) == (DT, pytest.approx((N_T - 1) * DT))
+
+
+def test_the_table_for_latex_is_that_of_the_page(page, flowing):
+    lines = parameters_tex(read_results("flowing", paths_in(flowing))).splitlines()
+    assert [lines[k] for k in (2, 4, -2)] == [r"\toprule", r"\midrule", r"\bottomrule"]
+    rows = [line.removesuffix(r" \\").split(" & ") for line in lines[5:-2]]
+    assert [row[0] for row in rows][:2] == ["$D_0$", r"$\alpha$"]
+    assert {len(row) for row in rows} == {5}
+    assert rows[0][1:3] == [r"\AA$^2$/s", r"$900 \pm 18$"]
+    assert "\n".join(lines).isascii()
+    assert (flowing / "parameters.tex").read_text(encoding="utf-8").splitlines() == lines
+
+
+# ---------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="module")
+def tab():
+    with browser() as tab:
+        yield tab
+
+
+LOADED = "[...document.images].filter(image => image.complete && image.naturalWidth > 0).length"
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+HIDDEN = "[...document.querySelectorAll('h2')].filter(heading => heading.getClientRects().length == 0).length"
+
+
+@pytest.mark.slow
+# A4 less its margins is 680 pixels wide.
+@pytest.mark.parametrize(("width", "medium"), [(1280, "screen"), (400, "screen"), (680, "print")])
+def test_a_browser_shows_all_of_it_and_nothing_runs_over(tab, page, flowing, width, medium):
+    tab.open(flowing / "report.html", width, medium)
+    assert tab.evaluate(LOADED) == len(FIGURES)
+    assert tab.evaluate("document.querySelectorAll('h2').length") == len(SECTIONS)
+    assert tab.evaluate(HIDDEN) == 0
+    assert (
+        tab.evaluate("[...document.querySelectorAll('math')].filter(m => m.getClientRects()[0].width == 0).length") == 0
+    )
+    assert tab.evaluate(OVERFLOW) <= 0
+    assert tab.complaints == []
+    assert [address for address in tab.requests if not address.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.slow
+def test_dark_text_stands_on_white(tab, page, flowing):
+    tab.open(flowing / "report.html", 1280)
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    for tag in ("p", "figcaption", "td", "h2"):
+        colour = tab.evaluate(f"getComputedStyle(document.querySelector('{tag}')).color")
+        # Contrast of 7 to 1, the strictest of the accessibility guidelines, is reached by greys up to 89.
+        assert max(map(int, re.findall(r"\d+", colour))) <= 89, tag
+
+
+@pytest.mark.slow
+def test_a_page_too_wide_would_be_seen(tab, tmp_path):
+    page = tmp_path / "wide.html"
+    page.write_text("<p style='width: 2000px'>x</p><img src='gone.png'>", encoding="utf-8")
+    tab.open(page, 400)
+    assert tab.evaluate(OVERFLOW) > 0
+    assert tab.evaluate(LOADED) == 0
+    assert tab.complaints
 
 
 # ---------------------------------------------------------------- what it says
@@ -359,6 +351,19 @@ def _power_laws(draws, time):
     return [a * time**b + c for a, b, c in zip(draws["D0"], draws["alpha"], draws["D_offset"], strict=True)]
 
 
+def test_the_methods_cite_what_was_used_and_nothing_else(flowing):
+    results = read_results("flowing", paths_in(flowing))
+    for n_shards, works in ((1, 6), (2, 7)):
+        cmc = results.cmc | {"n_shards": n_shards}
+        paragraph, listed = methods_text(replace(results, cmc=cmc), CONFIG).split("\n\n")
+        cited = [int(number) for group in re.findall(r"\\\[([\d, ]+)\\\]", paragraph) for number in group.split(", ")]
+        assert cited == sorted(cited) == list(range(1, works + 1))
+        assert [line.split(".")[0] for line in listed.splitlines()] == [str(number) for number in cited]
+        assert ("consensus" in paragraph) == ("Manag. Sci." in listed) == (n_shards == 2)
+    assert f"of {N_T} frames, 0.2\u00a0s apart, at 3 azimuthal angles" in paragraph
+    assert "250 of warm-up" in paragraph
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -372,92 +377,65 @@ def test_the_verdict_follows_the_checks(flowing, change, words):
     assert words in belief(replace(results, nlsq=results.nlsq | change))
 
 
-# ---------------------------------------------------------------- figures
-
-
-def test_blocks_are_averaged_and_say_how_large_they_are(flowing):
-    matrix = np.arange(25.0).reshape(5, 5)
-    matrix[0, 0] = np.nan
-    assert shrink(matrix, 2)[0, 0] == pytest.approx((1 + 5 + 6) / 3)
-    assert shrink(matrix, 2)[2, 2] == 24.0
-    record = read_correlations(flowing / "c2.h5")
-    small = compare(record, read_json(flowing / "nlsq.json"), 15)
-    assert small.block == 2
-    assert small.data.shape == (3, 15, 15)
-
-
-def test_residuals_of_the_true_model_are_the_noise(flowing):
-    record = read_correlations(flowing / "c2.h5")
-    found = compare(record, read_json(flowing / "nlsq.json"), 200)
-    upper = np.triu_indices(N_T, 1)
-    # Of 435 entries an angle the standard deviation scatters by 1/√870 = 3.4 %; four of that.
-    np.testing.assert_allclose(found.residual[:, *upper].std(axis=1), 1.0, atol=0.14)
-    assert np.isnan(found.residual[:, range(N_T), range(N_T)]).all()
-    # Means over the entries of a lag bin, in their own standard errors.
-    assert np.abs(found.residual_profile * np.sqrt(found.entries)).max() < 5
-    lags = [np.diagonal(found.residual[1], lag).mean() for lag in (1, 2, 3)]
-    np.testing.assert_allclose(found.residual_profile[1, :3], lags, rtol=1e-9)
-
-
-def test_data_and_model_share_a_scale_and_residuals_are_centred(flowing):
-    found = compare(read_correlations(flowing / "c2.h5"), read_json(flowing / "nlsq.json"), 200)
-    figure = figures.correlation_maps(found)
-    images = [axes.images[0] for axes in figure.axes if axes.images]
-    assert len(images) == 9
-    assert {image.get_clim() for image in images[0::3] + images[1::3]} == {figures.map_limits(found)}
-    assert {image.get_clim() for image in images[2::3]} == {(-RESIDUAL_LIMIT, RESIDUAL_LIMIT)}
-    assert images[0].get_extent() == [0, (N_T - 1) * DT, 0, (N_T - 1) * DT]
-    assert images[0].origin == "lower"
-
-
-def test_many_angles_stay_legible():
-    n = 23
-    maps = np.zeros((n, 4, 4)) + np.arange(4)
-    phi = np.linspace(-170, 170, n)
-    figure = figures.correlation_maps(SimpleNamespace(phi=phi, duration=1.0, data=maps, model=maps, residual=maps))
-    panels = [axes for axes in figure.axes if axes.images]
-    assert len(panels) == 3 * n
-    assert min(axes.get_position().width for axes in panels) * figure.get_figwidth() > 0.9  # [inch]
-
-
-@pytest.mark.parametrize("curves", [["D"], ["D", "gamma_dot"]])
-def test_axes_carry_units_and_the_truth_is_dashed(flowing, curves):
-    results = read_results("flowing", paths_in(flowing))
-    known = replace(results, truth=TRUTH | {"shear_convention": "spec"})
-    time = np.geomspace(DT, 5, 20)
-    figure = figures.rates_over_time(time, {curve: known.rates(curve, time) for curve in curves})
-    assert [axes.get_ylabel().split()[-1] for axes in figure.axes] == ["[Å²/s]", "[1/s]"][: len(curves)]
-    assert all(axes.get_xlabel().endswith("[s]") for axes in figure.axes)
-    for axes, curve in zip(figure.axes, curves, strict=True):
-        dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
-        np.testing.assert_array_equal(dashed[0].get_ydata(), known.rates(curve, time)["truth"])
-        assert len(axes.collections) == 2
-
-
-def test_a_truth_in_another_convention_is_no_truth_for_the_shear_rate(flowing):
-    results = replace(read_results("flowing", paths_in(flowing)), truth=TRUTH | {"shear_convention": "published"})
-    assert results.rates("gamma_dot", [1.0])["truth"] is None
-    assert results.rates("D", [1.0])["truth"] is not None
-
-
 # ---------------------------------------------------------------- all datasets
 
 
-def test_the_summary_has_a_row_a_dataset(tools, flowing, tmp_path):
+@pytest.fixture(scope="module")
+def summary(tools, page, flowing, tmp_path_factory):
+    """Three finished datasets and one that failed, two with a temperature."""
+    folder = tmp_path_factory.mktemp("summary")
     folders = {}
     for name, mode, detected in (("resting", "static", None), ("still", "laminar_flow", False)):
-        folders[name] = tmp_path / name
+        folders[name] = folder / name
         folders[name].mkdir()
         write_results(folders[name], mode, detected)
-    folders["flowing"] = flowing
-    table, web = tmp_path / "summary.csv", tmp_path / "summary.html"
-    tools.summarise(list(folders), [paths_in(folder) for folder in folders.values()], web, table)
-    rows = pd.read_csv(table, keep_default_na=False, na_values=[""]).set_index("dataset")
-    assert list(rows.index) == ["resting", "still", "flowing"]
+    folders |= {"flowing": flowing, "broken": folder / "broken"}
+    tools.summarise(
+        {name: paths_in(path) for name, path in folders.items()},
+        folder / "summary.html",
+        folder / "summary.csv",
+        columns={"resting": {"T [K]": 290.0}, "still": {}, "flowing": {"T [K]": 310.0}},
+        failures={"broken": f"{HOSTILE}: this is not an HDF5 file."},
+    )
+    return folder
+
+
+def test_the_summary_has_a_row_a_dataset(summary):
+    rows = pd.read_csv(summary / "summary.csv", keep_default_na=False, na_values=[""]).set_index("dataset")
+    assert list(rows.index) == ["resting", "still", "flowing", "broken"]
+    assert list(rows["status"]) == ["finished"] * 3 + [f"{HOSTILE}: this is not an HDF5 file."]
     assert rows.loc["flowing", "gamma_dot [1/s]"] > 0
     assert np.isnan(rows.loc["resting", "gamma_dot [1/s]"])
-    text = web.read_text(encoding="utf-8")
-    assert _Texts(text).links == [f"{name}/report.html" for name in folders]
+    assert rows.loc["flowing", "D0 [Å²/s]"] == pytest.approx(TRUTH["D0"], rel=0.01)
+    assert list(rows["T [K]"].fillna(0)) == [290, 0, 310, 0]
+    text = (summary / "summary.html").read_text(encoding="utf-8")
+    assert [link for link in PageTexts(text).links if link.endswith(".html")] == [
+        f"{name}/report.html" for name in ("resting", "still", "flowing")
+    ]
     cells = np.reshape(texts(text)["td"], (3, -1))
     assert list(cells[:, 6]) == ["–", "no", "yes"]
     assert cells[1, 8] == "not detected"
+
+
+def test_a_failed_dataset_is_shown_with_its_sentence(summary):
+    text = (summary / "summary.html").read_text(encoding="utf-8")
+    assert texts(text)["h2"] == ["Without results", "Finished", "Against T [K]"]
+    assert texts(text)["li"] == [f"broken: {HOSTILE}: this is not an HDF5 file."]
+    assert "3 of 4 datasets are finished." in texts(text)["p"]
+
+
+def test_the_summary_has_thumbnails_and_a_figure_a_column(summary):
+    images = PageTexts((summary / "summary.html").read_text(encoding="utf-8")).images
+    assert len(images) == 3 + 1
+    assert all(image["src"].startswith("data:image/png;base64,") for image in images)
+    # D at mid-record and the three parameters that both datasets with a temperature have.
+    assert images[-1]["alt"] == "Points with error bars: 4 quantities of 2 datasets against T [K]."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_browser_shows_the_summary(tab, summary, width):
+    tab.open(summary / "summary.html", width)
+    assert tab.evaluate(LOADED) == 4
+    assert tab.evaluate(OVERFLOW) <= 0
+    assert tab.complaints == []

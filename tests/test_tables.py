@@ -265,6 +265,28 @@ def test_a_fault_of_a_row_is_told_with_file_and_line(tmp_path, change, words):
     assert told(tables.read_datasets, path).startswith(f"{path}, line 3: {words}")
 
 
+def test_declared_columns_are_read_beside_the_rows(tmp_path):
+    path = table(tmp_path, ROW | {"T [K]": "293.5", "stress": ""}, ROW | {"dataset": "e", "stress": "-1e-2"})
+    assert tables.read_extra_columns(path, ["T [K]", "stress"]) == {"d": {"T [K]": 293.5}, "e": {"stress": -0.01}}
+    # What changes no result is not in the row, on which results depend.
+    rows = tables.read_datasets(path, ["T [K]", "stress"])
+    assert rows == tables.read_datasets(table(tmp_path, ROW, ROW | {"dataset": "e"}))
+    assert "'T [K]' is not known" in told(tables.read_datasets, table(tmp_path, ROW | {"T [K]": "293.5"}))
+
+
+@pytest.mark.parametrize(
+    ("names", "cell", "words"),
+    [
+        (["T"], "warm", "line 2: T is 'warm'; it must be a finite number."),
+        (["T"], "nan", "line 2: T is nan; it must be a finite number."),
+        (["T"], "", "report.columns names 'T', but no row has a number there"),
+        (["dt"], "1", "report.columns names dt, which the table of datasets has anyway"),
+    ],
+)
+def test_a_fault_of_a_declared_column_is_told(tmp_path, names, cell, words):
+    assert words in told(tables.read_extra_columns, table(tmp_path, ROW | {"T": cell}), names)
+
+
 def test_a_dataset_stands_in_the_table_once(tmp_path):
     path = table(tmp_path, ROW, ROW)
     assert told(tables.read_datasets, path) == f"{path}, line 3: dataset d stands in the table twice."

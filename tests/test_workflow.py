@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from report_support import texts
 from workflow_support import (
     N_CHAINS,
     N_DRAWS,
@@ -38,7 +39,10 @@ from homodyne_lib.physics import parameter_names
 
 DATASETS = {"rest": "static", "flow": "laminar_flow"}
 SHARDS = {f"{k}-of-{N_SHARDS}" for k in range(N_SHARDS)}
-RESULTS = {"c2.h5", "scaling.json", "nlsq.json", "posterior.nc", "cmc.json", "parameters.csv", "report.html"}
+RESULTS = {
+    "c2.h5", "scaling.json", "nlsq.json", "posterior.nc", "cmc.json", "parameters.csv", "report.html", "report.pdf",
+    "parameters.tex",
+}  # fmt: skip
 RULES = {
     "ingest", "correct_diagonal", "estimate_scaling", "fit_nlsq", "combine_shards", "write_report",
     *(f"sample_shard.{shard}" for shard in SHARDS),
@@ -62,14 +66,16 @@ def run(tmp_path_factory):
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_results_are_those_promised_and_no_others(run, dataset):
     """Nothing temporary and nothing half-written stays."""
-    found = {path for path in files_below(run[0] / "results" / dataset) if not path.startswith("figures/")}
+    found = {path for path in files_below(run[0] / "results" / dataset) if not path.startswith(("figures/", "curves/"))}
     simulated = dataset == "flow"
     rules = RULES | ({"simulate"} if simulated else set())
     promised = RESULTS | ({"simulated.h5"} if simulated else set())
     promised |= {f"shards/{shard}.npz" for shard in SHARDS}
     assert found == promised | {f"logs/{rule}.log" for rule in rules} | {f"benchmarks/{rule}.tsv" for rule in rules}
     figures = files_below(run[0] / "results" / dataset / "figures") - {".snakemake_timestamp"}
-    assert figures and {Path(figure).suffix for figure in figures} <= {".png", ".pdf"}
+    assert figures and {Path(figure).suffix for figure in figures} == {".png", ".pdf"}
+    curves = files_below(run[0] / "results" / dataset / "curves") - {".snakemake_timestamp"}
+    assert curves and {Path(curve).suffix for curve in curves} == {".csv"}
 
 
 def test_the_run_ends_in_a_summary_of_all_datasets(run):
@@ -207,7 +213,11 @@ def test_snakemake_reports_on_the_run(run, tmp_path):
     reported = snakemake(run[0], "--report", str(page))
     assert reported.returncode == 0, reported.stdout
     text = page.read_text(encoding="utf-8")
-    assert all(f"results/{dataset}/report.html" in text for dataset in DATASETS)
+    for dataset in DATASETS:
+        for file in ("report.html", "report.pdf", "parameters.tex", "figures/rates.png", "curves/rates.csv"):
+            assert f"results/{dataset}/{file}" in text, file
+    for words in ("Tables and curves", f"Figure of dataset {next(iter(DATASETS))}", "parameters for LaTeX"):
+        assert words in text
 
 
 CALLER = f"""\
@@ -344,6 +354,15 @@ def test_the_last_words_are_the_sentences(bad_run):
     """Who looks at the end of the output sees what is wrong, a line a dataset."""
     last = bad_run[1].stdout.splitlines()[-len(BAD) - 5 :]
     assert {line.partition(": ")[0] for line in last} >= set(BAD)
+
+
+def test_the_summary_tells_of_those_that_failed(bad_run):
+    told = texts((bad_run[0] / "results/summary.html").read_text(encoding="utf-8"))["li"]
+    sentences = dict(line.split(": ", 1) for line in told)
+    assert sentences["good"] == "This dataset is not finished."
+    assert sentences.keys() == {"good", *BAD}
+    for dataset, (*_, sentence) in BAD.items():
+        assert sentence.strip() in sentences[dataset]
 
 
 STOPS = {

@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
@@ -14,7 +15,7 @@ from homodyne_lib.physics import parameter_names
 from homodyne_lib.selection import parse_phi_ranges
 from homodyne_lib.shards import shard_count
 from homodyne_lib.two_time import two_time_shape
-from tables import checked, read_datasets, read_simulation
+from tables import checked, read_datasets, read_extra_columns, read_simulation
 
 
 def or_stop(function, *args):
@@ -35,7 +36,8 @@ def library_hash():
 
 or_stop(checked, config, "config", "configuration")
 or_stop(search_bounds, parameter_names("laminar_flow"), config["nlsq"]["bounds"])
-TABLE = or_stop(read_datasets, config["datasets"])
+TABLE = or_stop(read_datasets, config["datasets"], config["report"]["columns"])
+COLUMNS = or_stop(read_extra_columns, config["datasets"], config["report"]["columns"])
 DATASETS = list(TABLE)
 SIMULATED = [name for name, row in TABLE.items() if row["format"] == "speckle-sim"]
 LIBRARY = library_hash()
@@ -64,9 +66,10 @@ def data_file(wildcards):
     return table_file(wildcards)
 
 
-def shape_of(wildcards):
+@cache
+def shape_of(dataset):
     """(n_phi, n_frames) of a dataset, from the file's headers or the simulation's description; None if they are bad."""
-    row = row_of(wildcards)
+    row = TABLE[dataset]
     try:
         if row["format"] == "speckle-sim":
             plan = read_simulation(row["path"], parameter_names(row["analysis_mode"]))
@@ -86,7 +89,7 @@ def shape_of(wildcards):
 
 
 def n_shards(wildcards):
-    shape = shape_of(wildcards)
+    shape = shape_of(wildcards.dataset)
     return shard_count(*shape, config["cmc"]["shards"]) if shape else 1
 
 
@@ -95,10 +98,32 @@ def shard_files(wildcards):
     return [f"results/{wildcards.dataset}/shards/{s}-of-{k}.npz" for s in range(k)]
 
 
-def memory_mb(wildcards):
-    """Room for two copies of c2 in double precision, and for the libraries and what they compile."""
-    n_phi, n_frames = shape_of(wildcards) or (0, 0)
-    return int(1400 + 2 * n_phi * n_frames**2 * 8 / 1e6)
+# What a job asks of SLURM, from measurements in docs/cluster.md. Every attempt asks for as much again, so that a guess
+# too small ends in a longer wait and not in a failure.
+
+
+def size_of(wildcards):
+    """(MB of c2 in double precision, million pairs of frames) that a job works on: its dataset's, or its shard's."""
+    n_phi, n_frames = shape_of(wildcards.dataset) or (0, 0)
+    k = int(wildcards.get("n_shards", 1))
+    return (
+        n_phi * n_frames**2 * 8e-6 / k,
+        n_phi * n_frames * (n_frames - 1) / 2e6 / k,
+    )
+
+
+def memory_mb(libraries, copies=0):
+    """Room [MB] for the libraries of a rule with the two Snakemakes that SLURM starts, and for copies of c2."""
+    return lambda wildcards, attempt: int(
+        attempt * (libraries + copies * size_of(wildcards)[0])
+    )
+
+
+def minutes(start, per_million=0):
+    """Time limit [min] to start and write, and for each million pairs of frames."""
+    return lambda wildcards, attempt: int(
+        attempt * (start + per_million * size_of(wildcards)[1])
+    )
 
 
 def failures():
@@ -111,3 +136,31 @@ def failures():
         for line in path.read_text(encoding="utf-8").splitlines()[-1:]:
             if line.startswith("Error: "):
                 yield f"{path.parts[1]}: {line.removeprefix('Error: ')}"
+
+
+def summarise_what_is_there():
+    """After a failure: the summary of the finished datasets, and the sentences of those that failed."""
+    from summarise import FILES, summarise
+
+    # A dataset may have failed in more than one job; each sentence counts.
+    told = [line.split(": ", 1) for line in failures()]
+    states = {
+        name: " ".join(text for failed, text in told if failed == name)
+        for name in DATASETS
+    }
+    paths = {
+        name: {key: f"results/{name}/{file}" for key, file in FILES.items()}
+        for name in DATASETS
+    }
+    for name, files in paths.items():
+        if not states[name] and not all(
+            Path(path).is_file() for path in files.values()
+        ):
+            states[name] = "This dataset is not finished."
+    summarise(
+        paths,
+        "results/summary.html",
+        "results/summary.csv",
+        columns=COLUMNS,
+        failures={name: text for name, text in states.items() if text},
+    )

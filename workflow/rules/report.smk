@@ -1,7 +1,7 @@
-"""Reports: a page for each dataset, and one for all.
+"""Reports: pages, figures and tables for each dataset, and one page for all.
 
 REQUIRED INPUTS: the results of a dataset.
-OUTPUTS: results/{dataset}/report.html, results/{dataset}/figures/, results/summary.html, results/summary.csv.
+OUTPUTS: results/{dataset}/report.html, report.pdf, parameters.tex, figures/, curves/; results/summary.html, summary.csv.
 """
 
 
@@ -10,7 +10,7 @@ localrules:
 
 
 rule write_report:
-    """Run the notebook on the results with papermill and turn it into one self-contained page."""
+    """Run the notebook on the results with papermill; make a self-contained page, a PDF, and files for a paper."""
     input:
         c2="results/{dataset}/c2.h5",
         scaling="results/{dataset}/scaling.json",
@@ -22,16 +22,45 @@ rule write_report:
             f"results/{w.dataset}/simulated.h5" if w.dataset in SIMULATED else []
         ),
         notebook=HOUSE / "workflow/notebooks/report.ipynb",
-        template=HOUSE / "workflow/report/page.html",
-        style=HOUSE / "workflow/report/page.css",
+        templates=collect(
+            HOUSE / "workflow/report/page.{part}", part=["html", "css", "typ", "lua"]
+        ),
     output:
         page=report(
             "results/{dataset}/report.html",
             caption="../report/report.rst",
             category="Reports",
-            labels={"dataset": "{dataset}"},
+            labels={"dataset": "{dataset}", "format": "HTML"},
         ),
-        figures=directory("results/{dataset}/figures"),
+        pdf=report(
+            "results/{dataset}/report.pdf",
+            caption="../report/report.rst",
+            category="Reports",
+            labels={"dataset": "{dataset}", "format": "PDF"},
+        ),
+        table=report(
+            "results/{dataset}/parameters.tex",
+            caption="../report/parameters.rst",
+            category="Tables and curves",
+            subcategory="{dataset}",
+            labels={"dataset": "{dataset}", "content": "parameters for LaTeX"},
+        ),
+        figures=report(
+            directory("results/{dataset}/figures"),
+            patterns=["{figure}.png"],
+            caption="../report/figure.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"dataset": "{dataset}", "figure": "{figure}"},
+        ),
+        curves=report(
+            directory("results/{dataset}/curves"),
+            patterns=["{curve}.csv"],
+            caption="../report/curve.rst",
+            category="Tables and curves",
+            subcategory="{dataset}",
+            labels={"dataset": "{dataset}", "content": "{curve}"},
+        ),
     log:
         "results/{dataset}/logs/write_report.log",
     benchmark:
@@ -40,8 +69,8 @@ rule write_report:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb,
-        runtime=30,
+        mem_mb=memory_mb(1500, copies=6),
+        runtime=minutes(10),
     params:
         row=row_of,
         config=config,
@@ -51,7 +80,7 @@ rule write_report:
 
 
 rule summarise:
-    """Put the key numbers of all datasets into one table."""
+    """Put the key numbers of all datasets into one table, and draw them against the columns of the user."""
     input:
         c2=collect("results/{dataset}/c2.h5", dataset=DATASETS),
         scaling=collect("results/{dataset}/scaling.json", dataset=DATASETS),
@@ -59,14 +88,17 @@ rule summarise:
         posterior=collect("results/{dataset}/posterior.nc", dataset=DATASETS),
         cmc=collect("results/{dataset}/cmc.json", dataset=DATASETS),
         parameters=collect("results/{dataset}/parameters.csv", dataset=DATASETS),
-        pages=collect("results/{dataset}/report.html", dataset=DATASETS),
-        template=HOUSE / "workflow/report/page.html",
-        style=HOUSE / "workflow/report/page.css",
+        page=collect("results/{dataset}/report.html", dataset=DATASETS),
+        templates=collect(
+            HOUSE / "workflow/report/page.{part}", part=["html", "css", "lua"]
+        ),
     output:
         page=report(
             "results/summary.html", caption="../report/summary.rst", category="Summary"
         ),
-        table="results/summary.csv",
+        table=report(
+            "results/summary.csv", caption="../report/summary.rst", category="Summary"
+        ),
     log:
         "results/logs/summarise.log",
     benchmark:
@@ -79,6 +111,7 @@ rule summarise:
         runtime=10,
     params:
         datasets=DATASETS,
+        columns=COLUMNS,
         library=LIBRARY,
     script:
         "../scripts/summarise.py"

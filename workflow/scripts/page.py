@@ -1,31 +1,48 @@
-"""Markdown to one self-contained page of HTML: pandoc, formulas as MathML, images embedded, our template and style."""
+"""Markdown to a self-contained page of HTML and to PDF: pandoc for both, typst for the PDF, our templates and style."""
 
 from __future__ import annotations
 
 import html
 from pathlib import Path
 
+import matplotlib
 import pypandoc
+import typst
 
 FOLDER = Path(__file__).resolve().parents[1] / "report"
-TEMPLATE, STYLE = FOLDER / "page.html", FOLDER / "page.css"
 # Raw HTML stays text; quotes and dashes stay as they were written.
 _MARKDOWN = "markdown-raw_html-raw_tex-smart"
+# Pipe tables wider than 10000 columns would get columns of the widths of their rules.
+_OPTIONS = ["--wrap=none", "--columns=10000", f"--lua-filter={FOLDER / 'page.lua'}", "--fail-if-warnings"]
 
 
-def render(markdown: str, title: str, images: str | Path = ".") -> str:
-    """A page of HTML; image files are looked up in ``images``."""
+def render(markdown: str, title: str, images: str | Path = ".", contents: bool = False) -> str:
+    """A page of HTML; images without suffix are PNG files, looked up in ``images``."""
     options = [
+        *_OPTIONS,
         "--standalone",
-        f"--template={TEMPLATE}",
-        f"--variable=style:{STYLE.read_text(encoding='utf-8')}",
+        f"--template={FOLDER / 'page.html'}",
+        f"--variable=style:{(FOLDER / 'page.css').read_text(encoding='utf-8')}",
         f"--variable=pagetitle:{html.escape(title)}",
         f"--resource-path={images}",
+        "--default-image-extension=png",
         "--embed-resources",
         "--mathml",
-        "--wrap=none",
-        # Pipe tables wider than this would get columns of the widths of their rules.
-        "--columns=10000",
-        "--fail-if-warnings",
+        *(["--toc", "--toc-depth=2"] if contents else []),
     ]
     return pypandoc.convert_text(markdown, "html5", format=_MARKDOWN, extra_args=options)
+
+
+def render_pdf(markdown: str, title: str, folder: str | Path) -> bytes:
+    """A PDF document; images without suffix are PDF files below ``folder``, where its source is left as report.typ."""
+    options = [*_OPTIONS, "--standalone", f"--template={FOLDER / 'page.typ'}", "--default-image-extension=pdf"]
+    source = Path(folder) / "report.typ"
+    source.write_text(pypandoc.convert_text(markdown, "typst", format=_MARKDOWN, extra_args=options), encoding="utf-8")
+    return typst.compile(
+        str(source),
+        root=str(folder),
+        # Fonts of the packages, on every machine the same: those of typst, and Matplotlib's for rarer signs.
+        font_paths=[str(Path(matplotlib.get_data_path()) / "fonts" / "ttf")],
+        ignore_system_fonts=True,
+        sys_inputs={"title": title},
+    )

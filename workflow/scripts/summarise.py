@@ -1,14 +1,43 @@
 """Put the key numbers of all datasets side by side: a table for programs and a page for people."""
 
+import tempfile
+
 import numpy as np
 import pandas as pd
 import script_support
 from page import render
 
+from homodyne_lib import result_figures
+from homodyne_lib.comparison import shrink
 from homodyne_lib.files import replacing, write_text
-from homodyne_lib.report import RATE_UNITS, flow_found, read_results, warnings_of
-from homodyne_lib.report_parts import markdown_table
+from homodyne_lib.hdf5 import open_hdf5
+from homodyne_lib.physics import PARAMETERS
+from homodyne_lib.report import RATE_SYMBOLS, RATE_UNITS, flow_found, read_results, sound, warnings_of
+from homodyne_lib.report_parts import figure_block, markdown_table
 from homodyne_lib.wording import escape, quantity
+
+FILES = {
+    "c2": "c2.h5",
+    "scaling": "scaling.json",
+    "nlsq": "nlsq.json",
+    "posterior": "posterior.nc",
+    "cmc": "cmc.json",
+    "parameters": "parameters.csv",
+    "page": "report.html",
+}
+"""What a finished dataset has."""
+_THUMBNAIL = 60  # pixels of c2
+_FLOW = {"gamma_dot", "gamma_dot_t0", "beta", "gamma_dot_t_offset", "phi0"}
+
+
+def _unit(name):
+    return RATE_UNITS[name] if name in RATE_UNITS else PARAMETERS[name].unit
+
+
+def _headers(name):
+    """Columns of summary.csv for a parameter or a rate and for its error, with their unit."""
+    unit = f" [{_unit(name)}]" if _unit(name) else ""
+    return f"{name}{unit}", f"{name}_error{unit}"
 
 
 def key_numbers(results):
@@ -17,6 +46,7 @@ def key_numbers(results):
     middle = results.times[-1] / 2
     row = {
         "dataset": results.dataset,
+        "status": "finished",
         "analysis_mode": results.nlsq["analysis_mode"],
         "q [1/Å]": header["q"],
         "angles": len(header["phi"]),
@@ -24,25 +54,41 @@ def key_numbers(results):
         "dt [s]": header["dt"],
         "reduced_chi2": results.nlsq["reduced_chi2"],
         "converged": bool(results.nlsq["converged"] and results.cmc["n_converged"] == results.cmc["n_shards"]),
+        "sound": sound(results),
         "flow_detected": flow_found(results),
         "mid_record [s]": middle,
     }
-    for curve, unit in RATE_UNITS.items():
+    for curve in RATE_UNITS:
         draws = results.rates(curve, [middle])["draws"][:, 0] if curve in results.curves else np.full(2, np.nan)
-        row |= {f"{curve} [{unit}]": draws.mean(), f"{curve}_error [{unit}]": draws.std(ddof=1)}
-    return row | {"warnings": len(warnings_of(results))}
+        row |= zip(_headers(curve), (draws.mean(), draws.std(ddof=1)), strict=True)
+    row["warnings"] = len(warnings_of(results))
+    for name in PARAMETERS:
+        known = name in results.nlsq["parameters"]
+        row |= zip(_headers(name), results.table.loc[name, ["value", "error"]] if known else [np.nan] * 2, strict=True)
+    return row
 
 
-def _cell(row, curve):
+def thumbnail(results, path_to_c2, folder):
+    """Markdown of a small picture of the data and the rates, which is left in ``folder``."""
+    with open_hdf5(path_to_c2) as file:
+        c2 = np.asarray(file["c2"][0], dtype=float)
+    curves = [results.rates(curve, results.rate_times)["draws"] for curve in results.curves]
+    drawn = result_figures.thumbnail(shrink(c2, -(-len(c2) // _THUMBNAIL)), results.rate_times, curves)
+    words = "Data at the first angle, and the diffusion coefficient over time"
+    words += " and the shear rate over time" if len(curves) > 1 else ""
+    return figure_block(drawn, folder, results.dataset, "", f"{words}; the report has them with numbers.").strip()
+
+
+def _rate_cell(row, curve):
     """A rate at mid-record, if the model has it and the data show it."""
-    unit = RATE_UNITS[curve]
     if curve == "gamma_dot" and row["flow_detected"] is not True:
         return "–" if row["flow_detected"] is None else "not detected"
-    return quantity(row[f"{curve} [{unit}]"], row[f"{curve}_error [{unit}]"])
+    value, error = _headers(curve)
+    return quantity(row[value], row[error])
 
 
-def page(rows):
-    """The table as a page, rows linked to the reports beside it."""
+def overview(rows, pictures):
+    """The finished datasets as a table, rows linked to the reports beside it."""
     words = {True: "yes", False: "**no**"}
     flow = {True: "yes", False: "no", None: "–"}
     columns = [
@@ -51,45 +97,96 @@ def page(rows):
     ]
     cells = [
         [
-            f"[{escape(row['dataset'])}]({row['dataset']}/report.html)",
+            f"[{escape(row['dataset'])}]({row['dataset']}/report.html) {pictures[row['dataset']]}",
             row["analysis_mode"].replace("_", " "),
             f"{row['q [1/Å]']:.5g}",
             f"{row['angles']} × {row['frames']}",
             f"{row['reduced_chi2']:.3f}",
             words[row["converged"]],
             flow[row["flow_detected"]],
-            _cell(row, "D"),
-            _cell(row, "gamma_dot"),
+            _rate_cell(row, "D"),
+            _rate_cell(row, "gamma_dot"),
             str(row["warnings"]),
         ]
         for row in rows
     ]
     note = (
         "Rates are posterior means ± standard deviations at the middle of each record. A name leads to the report, "
-        "which says how far its error bars can be trusted."
+        "which says how far its error bars can be trusted. Below it: c2 at the first angle, then the rates with 95 % "
+        "bands, from zero, over the logarithm of time."
     )
-    return f"# Summary\n\n{len(rows)} datasets. {note}\n\n{markdown_table(columns, cells)}"
+    return f"{note}\n\n{markdown_table(columns, cells)}"
 
 
-def summarise(datasets, paths, path_to_page, path_to_table):
-    """Write summary.csv and summary.html."""
-    rows = [key_numbers(read_results(dataset, files)) for dataset, files in zip(datasets, paths, strict=True)]
+def trend(rows, column, values, folder, stem):
+    """A figure of all parameters and rates against a column of the user."""
+    chosen = [row for row in rows if column in values.get(row["dataset"], {})]
+    heading, quantities = f"## Against {escape(column)}\n\n", {}
+    for name in [*RATE_UNITS, *PARAMETERS]:
+        # A flow that the data do not show has no values.
+        shown = [name not in _FLOW or row["flow_detected"] for row in chosen]
+        pairs = [[row[h] if s else np.nan for row, s in zip(chosen, shown, strict=True)] for h in _headers(name)]
+        if np.isfinite(pairs[0]).sum() > 1:
+            symbol = f"{RATE_SYMBOLS[name]} at mid-record" if name in RATE_UNITS else f"${PARAMETERS[name].symbol}$"
+            quantities[f"{symbol} [{_unit(name)}]" if _unit(name) else symbol] = pairs
+    if not quantities:
+        return f"{heading}Fewer than two finished datasets have a number in this column."
+    x = [values[row["dataset"]][column] for row in chosen]
+    drawn = result_figures.trends(column, x, quantities, [row["sound"] for row in chosen])
+    caption = (
+        f"Posterior means ± standard deviations of {len(chosen)} datasets against {escape(column)}; open symbols are "
+        "datasets whose report says not to quote them."
+    )
+    words = f"Points with error bars: {len(quantities)} quantities of {len(chosen)} datasets against {column}."
+    return heading + figure_block(drawn, folder, stem, caption, words)
+
+
+def summarise(paths, path_to_page, path_to_table, *, columns, failures):
+    """Write summary.csv and summary.html.
+
+    Parameters
+    ----------
+    paths : dict
+        Dataset -> its files, by the names of ``FILES``.
+    columns : dict
+        Dataset -> numbers in the columns of the user, by header.
+    failures : dict
+        Dataset -> why it has no results; no file of it is read.
+    """
+    failed = [{"dataset": name, "status": text} for name, text in failures.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        rows, pictures = [], {}
+        for name, files in paths.items():
+            if name not in failures:
+                results = read_results(name, files | {"truth": None})
+                rows.append(key_numbers(results))
+                pictures[name] = thumbnail(results, files["c2"], folder)
+        total = f"{len(rows)} of {len(paths)} datasets are finished." if failed else f"{len(rows)} datasets."
+        parts = ["# Summary", total]
+        if failed:
+            told = [f"- **{escape(row['dataset'])}**: {escape(row['status'])}" for row in failed]
+            parts += ["## Without results", "\n".join(told), "## Finished"]
+        parts += [overview(rows, pictures)] if rows else []
+        headers = list(dict.fromkeys(header for values in columns.values() for header in values))
+        parts += [trend(rows, header, columns, folder, f"trend-{k}") for k, header in enumerate(headers)]
+        page = render("\n\n".join(parts), "Summary of two-time correlations", folder)
+    table = pd.DataFrame([row | columns.get(row["dataset"], {}) for row in [*rows, *failed]])
     with replacing(path_to_table) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
-    write_text(path_to_page, render(page(rows), "Summary of two-time correlations"))
+        # Counts stay whole where a failed dataset has none.
+        table.convert_dtypes().to_csv(temporary, index=False)
+    write_text(path_to_page, page)
 
-
-FILES = ("c2", "scaling", "nlsq", "posterior", "cmc", "parameters")
 
 script_support.run(
     globals().get("snakemake"),
     lambda job, log: summarise(
-        job.params.datasets,
-        [
-            dict(zip(FILES, files, strict=True)) | {"truth": None}
-            for files in zip(*(job.input[name] for name in FILES), strict=True)
-        ],
+        {
+            name: dict(zip(FILES, files, strict=True))
+            for name, *files in zip(job.params.datasets, *(job.input[key] for key in FILES), strict=True)
+        },
         job.output.page,
         job.output.table,
+        columns=job.params.columns,
+        failures={},
     ),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +137,8 @@ def _lines(path: str, columns: dict[str, Any]) -> Iterator[tuple[str, dict[str, 
         yield where, {name: cell for name, cell in zip(named, cells, strict=False) if cell}
 
 
-def read_datasets(path: str) -> dict[str, dict[str, Any]]:
-    """The table of datasets: checked rows by name, each with the ``path`` of its file.
+def read_datasets(path: str, extra: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+    """The table of datasets: checked rows by name, each with the ``path`` of its file; without the columns ``extra``.
 
     Raises
     ------
@@ -154,8 +154,8 @@ def read_datasets(path: str) -> dict[str, dict[str, Any]]:
         )
     columns = schema("datasets")["properties"]
     rows: dict[str, dict[str, Any]] = {}
-    for where, cells in _lines(path, columns):
-        row = {name: _typed(text, columns[name].get("type")) for name, text in cells.items()}
+    for where, cells in _lines(path, columns | {name: {} for name in extra}):
+        row = {name: _typed(text, columns[name].get("type")) for name, text in cells.items() if name in columns}
         checked(row, "datasets", where)
         if row["dataset"] in rows:
             raise ValueError(f"{where}: dataset {row['dataset']} stands in the table twice.")
@@ -169,6 +169,34 @@ def read_datasets(path: str) -> dict[str, dict[str, Any]]:
     if not rows:
         raise ValueError(f"{path} holds no dataset; add a row.")
     return rows
+
+
+def read_extra_columns(path: str, names: list[str]) -> dict[str, dict[str, float]]:
+    """Numbers in columns that the configuration declares: by dataset and column, without empty cells.
+
+    They describe a measurement (temperature, stress, ...) and change no result, so they stand apart from its row.
+
+    Raises
+    ------
+    ValueError
+        If a column has no place or a name of ours, or a cell is no finite number.
+    """
+    columns = schema("datasets")["properties"]
+    if taken := [name for name in names if name in columns]:
+        raise ValueError(
+            f"report.columns names {', '.join(taken)}, which the table of datasets has anyway; leave it out."
+        )
+    found, seen = {}, set()
+    for where, cells in _lines(path, columns | {name: {} for name in names}):
+        values = {name: _typed(cells[name], "number") for name in names if name in cells}
+        for name, value in values.items():
+            if not _is_number(None, value):
+                raise ValueError(f"{where}: {name} is {value!r}; it must be a finite number.")
+        found[cells["dataset"]] = values
+        seen |= values.keys()
+    if missing := [name for name in names if name not in seen]:
+        raise ValueError(f"{path}: report.columns names {missing[0]!r}, but no row has a number there; add the column.")
+    return found
 
 
 def read_simulation(path: str, names: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Write a dataset's report: papermill runs the notebook, nbconvert makes Markdown of it, pandoc one page."""
+"""Write a dataset's report: papermill runs the notebook, nbconvert makes Markdown of it, pandoc and typst the pages."""
 
 import os
 import shutil
@@ -12,11 +12,11 @@ import script_support
 import yaml
 from nbclient.exceptions import DeadKernelError
 from nbconvert import MarkdownExporter
-from page import render
+from page import render, render_pdf
 
-from homodyne_lib.files import write_text
+from homodyne_lib.files import replacing, write_text
 
-PACKAGES = ("jax", "numpyro", "numpy", "scipy", "h5py", "arviz-stats", "matplotlib", "papermill", "snakemake")
+PACKAGES = "jax numpyro numpy scipy h5py arviz-stats matplotlib papermill typst snakemake".split()
 
 
 def commit() -> str:
@@ -75,8 +75,8 @@ def run_notebook(path_to_notebook, folder, parameters):
             kernel_name="python3",
             progress_bar=False,
             cwd=folder,
-            # It warns of plain text on the loopback interface, at every start.
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            # It warns of plain text on the loopback interface at its start, and of being interrupted at its end.
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )
     except papermill.PapermillExecutionError as error:
         cells = papermill.iorw.load_notebook_node(str(folder / "report.ipynb")).cells
@@ -88,10 +88,13 @@ def run_notebook(path_to_notebook, folder, parameters):
         raise ValueError(f"the report's notebook lost its kernel ({error}); give the rule more memory.") from None
 
 
-def write_report(path_to_notebook, paths, path_to_page, path_to_figures, *, dataset, row, config):
-    """Write report.html and the folder of figures."""
-    path_to_page, path_to_figures = Path(path_to_page), Path(path_to_figures)
-    with tempfile.TemporaryDirectory(dir=path_to_page.parent, prefix=".report.") as folder:
+def write_report(path_to_notebook, paths, outputs, *, dataset, row, config):
+    """Write the pages and the table for LaTeX, and the folders of figures and curves.
+
+    ``outputs`` holds the paths ``page``, ``pdf``, ``table``, ``figures`` and ``curves``.
+    """
+    outputs = {name: Path(path) for name, path in outputs.items()}
+    with tempfile.TemporaryDirectory(dir=outputs["page"].parent, prefix=".report.") as folder:
         folder = Path(folder).resolve()
         parameters = {
             "paths": {name: str(Path(path).resolve()) if path else None for name, path in paths.items()},
@@ -105,10 +108,16 @@ def write_report(path_to_notebook, paths, path_to_page, path_to_figures, *, data
             # What libraries print is no part of the page.
             cell["outputs"] = [output for output in cell.get("outputs", []) if output["output_type"] == "display_data"]
         markdown, _ = MarkdownExporter(exclude_input=True).from_notebook_node(notebook)
-        page = render(markdown, f"{dataset}: two-time correlations", folder)
-        shutil.rmtree(path_to_figures, ignore_errors=True)
-        os.replace(folder / "figures", path_to_figures)
-    write_text(path_to_page, page)
+        title = f"{dataset}: two-time correlations"
+        page, pdf = render(markdown, title, folder, contents=True), render_pdf(markdown, title, folder)
+        for name in ("figures", "curves"):
+            shutil.rmtree(outputs[name], ignore_errors=True)
+            os.replace(folder / name, outputs[name])
+        table = (folder / "parameters.tex").read_text(encoding="utf-8")
+    write_text(outputs["table"], table)
+    with replacing(outputs["pdf"]) as temporary:
+        Path(temporary).write_bytes(pdf)
+    write_text(outputs["page"], page)
 
 
 script_support.run(
@@ -117,8 +126,7 @@ script_support.run(
         job.input.notebook,
         {name: job.input[name] for name in ("c2", "scaling", "nlsq", "posterior", "cmc", "parameters")}
         | {"truth": job.input.truth or None},
-        job.output.page,
-        job.output.figures,
+        {name: job.output[name] for name in ("page", "pdf", "table", "figures", "curves")},
         dataset=job.wildcards.dataset,
         row=job.params.row,
         config=job.params.config,

@@ -1,0 +1,135 @@
+"""Result files of a small record, as the stages before the report leave them; and a page of HTML, taken apart."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import numpy as np
+
+from homodyne_lib.cmc import ShardDraws
+from homodyne_lib.data import Correlations, write_correlations
+from homodyne_lib.draws import write_posterior
+from homodyne_lib.files import write_json
+from homodyne_lib.jax_backend import compute_g2_scaled
+from homodyne_lib.physics import parameter_names
+from homodyne_lib.results import chain_diagnostics, parameter_rows
+
+HOSTILE = "a|b_*<script>alert(1)</script>`$x$ [y](z) #pagebreak() @ref \\n.h5"
+TRUTH = {"D0": 900.0, "alpha": -0.4, "D_offset": 50.0, "gamma_dot_t0": 2e-3, "beta": -0.2}
+TRUTH |= {"gamma_dot_t_offset": 1e-4, "phi0": 5.0}
+GAP, N_T, DT, Q, SIGMA = 2e6, 30, 0.2, 0.006, 0.01
+PHI = np.array([-60.0, 0.0, 45.0])
+
+
+def small_record(params, gap, phi=PHI):
+    time = np.arange(N_T) * DT
+    model = np.asarray(compute_g2_scaled(params, time, time, phi, Q, gap or 1.0, 0.3, 1.0, DT))
+    noise = np.triu(np.random.default_rng(3).normal(0.0, SIGMA, model.shape), 1)
+    c2 = model + noise + noise.transpose(0, 2, 1)
+    return Correlations(
+        c2=c2,
+        raw_diagonal=np.diagonal(c2, axis1=1, axis2=2).copy(),
+        phi=phi,
+        q=Q,
+        dt=DT,
+        frames=np.arange(1, N_T + 1),
+        stator_rotor_gap=gap,
+        sigma=np.full(len(phi), SIGMA),
+        source=HOSTILE,
+        source_sha256="0123456789abcdef" * 4,
+        notes=("A note with <b>markup</b> & _more_.",),
+    )
+
+
+def write_results(folder, mode, detected=None, phi=PHI):
+    """Result files whose draws scatter about the values that made the record."""
+    names = parameter_names(mode)
+    laminar = mode == "laminar_flow"
+    record = small_record([TRUTH[name] for name in names], GAP if laminar else None, phi)
+    n = len(phi)
+    write_correlations(folder / "c2.h5", record)
+    scaling = {"phi": phi, "contrast": [0.3] * n, "offset": [1.0] * n}
+    write_json(folder / "scaling.json", scaling | {"warnings": ["phi = 0 deg: biased."]})
+    coefficients = {f"contrast_{k}": 0.3 for k in range(n)} | {f"offset_{k}": 1.0 for k in range(n)}
+    nlsq = {
+        "analysis_mode": mode,
+        "per_angle_mode": "individual",
+        "shear_convention": "spec",
+        "parameters": {
+            name: {"value": TRUTH[name], "error": 0.02 * abs(TRUTH[name]), "unit": "", "at_bound": False}
+            for name in names
+        },
+        "scaling": scaling | {"contrast_error": [0.001] * n, "offset_error": [0.001] * n},
+        "coefficients": coefficients,
+        "covariance": {"names": names, "matrix": np.diag([(0.02 * TRUTH[name]) ** 2 for name in names])},
+        "chi2": 1300.0,
+        "reduced_chi2": 1.01,
+        "n_points": n * N_T * (N_T - 1) // 2,
+        "n_free": 2 * n + len(names),
+        "sigma": record.sigma,
+        "converged": True,
+        "message": "The fit converged after 7 passes over the data.",
+        "warnings": [],
+        "n_evaluations": 7,
+    }
+    if laminar:
+        nlsq["flow_test"] = {
+            "detected": detected,
+            "delta_chi2_effective": 0.2,
+            "degrees_of_freedom": 4,
+            "p_value": 0.99,
+        }
+    write_json(folder / "nlsq.json", nlsq)
+    write_draws(folder, nlsq, names, coefficients)
+
+
+def write_draws(folder, nlsq, names, coefficients):
+    rng = np.random.default_rng(5)
+    shape = (4, 100)
+    centres = {name: TRUTH[name] for name in names} | {"noise_scale": 1.0} | coefficients
+    draws = {name: rng.normal(value, 0.02 * abs(value), shape) for name, value in centres.items()}
+    stats = {"diverging": np.zeros(shape), "energy": rng.normal(size=shape)}
+    write_posterior(folder / "posterior.nc", draws, [ShardDraws(np.zeros((*shape, 1)), stats, 1.0)])
+    report = {"shard": 0, **chain_diagnostics(draws, stats), "converged": True, "reasons": []}
+    worst = {name: report[name] for name in ("r_hat", "ess_bulk")}
+    parameter_rows(nlsq, draws, worst).to_csv(folder / "parameters.csv", index=False)
+    cmc = {"method": "nuts", "status": "converged", "n_shards": 1, "n_converged": 1, "n_chains": 4, "n_draws": 100}
+    write_json(folder / "cmc.json", cmc | {"warnings": [], "shards": [report]})
+
+
+def paths_in(folder):
+    names = {"posterior": "posterior.nc", "parameters": "parameters.csv", "c2": "c2.h5"}
+    names |= {name: f"{name}.json" for name in ("scaling", "nlsq", "cmc")}
+    return {name: str(folder / file) for name, file in names.items()} | {"truth": None}
+
+
+class PageTexts(HTMLParser):
+    """Texts by tag, attributes of images, links, levels of headings."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found, self.images, self.links, self.levels, self._open = {}, [], [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "img":
+            self.images.append(attributes)
+        if tag in ("h1", "h2", "h3", "h4"):
+            self.levels.append(int(tag[1]))
+        self.links += [attributes[name] for name in ("href", "src", "data", "action") if name in attributes]
+        if tag in ("title", "h1", "h2", "p", "td", "figcaption", "li"):
+            self._open.append(tag)
+            self.found.setdefault(tag, []).append("")
+
+    def handle_endtag(self, tag):
+        if self._open and self._open[-1] == tag:
+            self._open.pop()
+
+    def handle_data(self, data):
+        for tag in self._open:
+            self.found[tag][-1] += data
+
+
+def texts(page):
+    return PageTexts(page).found

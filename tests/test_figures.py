@@ -1,0 +1,251 @@
+"""Figures: what their axes and colours say, and that they look as they did when they were looked at.
+
+``PYTHONPATH=. python tests/test_figures.py`` draws the pictures under tests/data/figures anew; look at them first.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.testing.compare import compare_images
+from PIL import Image
+from report_support import DT, N_T, SIGMA, TRUTH, paths_in, small_record, write_results
+
+from homodyne_lib import data_figures, diagnostic_figures, result_figures
+from homodyne_lib.comparison import angular_decay, compare, shrink
+from homodyne_lib.data import read_correlations
+from homodyne_lib.files import read_json
+from homodyne_lib.physics import parameter_names
+from homodyne_lib.report import read_results
+from homodyne_lib.style import RESIDUAL_LIMIT, WIDTH, colormap, new_figure, save
+
+PICTURES = Path(__file__).parent / "data" / "figures"
+# Root mean square of the difference of pixels, of 255: letters drawn by another release of FreeType differ by about 1.
+TOLERANCE = 3.0
+
+
+@pytest.fixture(scope="module")
+def flowing(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flowing")
+    write_results(folder, "laminar_flow", detected=True)
+    return folder
+
+
+def drawn(folder, shift=1.0):
+    """Every figure of a small record by name; ``shift`` moves D0 of the draws."""
+    results = read_results("flowing", paths_in(folder))
+    chains = results.chains | {"D0": results.chains["D0"] * shift}
+    results = replace(results, chains=chains, truth=TRUTH | {"shear_convention": "spec"})
+    record = read_correlations(folder / "c2.h5")
+    comparison = compare(record, results.nlsq, 200)
+    scaling, fitted = results.nlsq["scaling"], {n: e["value"] for n, e in results.nlsq["parameters"].items()}
+    rates = {curve: results.rates(curve, results.rate_times) for curve in results.curves}
+    numbers = np.array([1.0, 2.0, 4.0])
+    return {
+        "correlations": data_figures.correlation_maps(comparison)[0],
+        "decays": data_figures.decays(comparison),
+        "angles": data_figures.decays_over_angle(angular_decay(record, results.nlsq, comparison), TRUTH["phi0"]),
+        "rates": result_figures.rates_over_time(results.rate_times, rates),
+        "scaling": result_figures.scaling_over_angle(
+            scaling["phi"], {n: (scaling[n], scaling[f"{n}_error"]) for n in ("contrast", "offset")}, results.scaling
+        ),
+        "corner": diagnostic_figures.corner({n: results.draws[n] for n in results.free}, fitted, results.truth),
+        "chains": diagnostic_figures.chains({n: results.chains[n] for n in [*results.free, "noise_scale"]}),
+        "residuals": diagnostic_figures.residuals(comparison),
+        "thumbnail": result_figures.thumbnail(record.c2[0], results.rate_times, [r["draws"] for r in rates.values()]),
+        "trends": result_figures.trends(
+            "T [K]", 290 + numbers, {"$D$ [Å²/s]": (1e3**numbers, numbers), "b": (numbers, numbers / 9)}, [1, 1, 0]
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def figures_now(flowing):
+    return drawn(flowing)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PICTURES.glob("*.png")))
+def test_figures_look_as_they_did(figures_now, name, tmp_path):
+    figures_now[name].savefig(tmp_path / "now.png", dpi=60)
+    assert compare_images(str(PICTURES / f"{name}.png"), str(tmp_path / "now.png"), TOLERANCE) is None
+
+
+def test_every_figure_has_its_picture(figures_now):
+    assert figures_now.keys() == {path.stem for path in PICTURES.glob("*.png")}
+
+
+@pytest.mark.parametrize("name", ["rates", "corner"])
+def test_draws_moved_by_a_tenth_would_be_seen(flowing, name, tmp_path):
+    drawn(flowing, shift=1.1)[name].savefig(tmp_path / "now.png", dpi=60)
+    assert compare_images(str(PICTURES / f"{name}.png"), str(tmp_path / "now.png"), TOLERANCE) is not None
+
+
+# ---------------------------------------------------------------- what is drawn
+
+
+def test_blocks_are_averaged_and_say_how_large_they_are(flowing):
+    matrix = np.arange(25.0).reshape(5, 5)
+    matrix[0, 0] = np.nan
+    assert shrink(matrix, 2)[0, 0] == pytest.approx((1 + 5 + 6) / 3)
+    assert shrink(matrix, 2)[2, 2] == 24.0
+    record = read_correlations(flowing / "c2.h5")
+    small = compare(record, read_json(flowing / "nlsq.json"), 15)
+    assert small.block == 2
+    assert small.data.shape == (3, 15, 15)
+    # In the noise of a pixel: averaged over four independent entries and still of unit width; 3 × 105 of them.
+    off = small.residual[:, *np.triu_indices(15, 1)]
+    assert off.std() == pytest.approx(1.0, abs=4 / np.sqrt(2 * off.size))
+    assert "σ/2" in data_figures.correlation_maps(small)[0].axes[-1].get_xlabel()
+
+
+def test_residuals_of_the_true_model_are_the_noise(flowing):
+    record = read_correlations(flowing / "c2.h5")
+    found = compare(record, read_json(flowing / "nlsq.json"), 200)
+    upper = np.triu_indices(N_T, 1)
+    # Of 435 entries an angle the standard deviation scatters by 1/√870 = 3.4 %; four of that.
+    np.testing.assert_allclose(found.residual[:, *upper].std(axis=1), 1.0, atol=0.14)
+    assert np.isnan(found.residual[:, range(N_T), range(N_T)]).all()
+    # Means over the entries of a bin, in their own standard errors.
+    assert np.abs(found.lag_profile * np.sqrt(found.lag_entries)).max() < 5
+    assert np.abs(found.age_profile * np.sqrt(found.age_entries)).max() < 5
+    lags = [np.diagonal(found.residual[1], lag).mean() for lag in (1, 2, 3)]
+    np.testing.assert_allclose(found.lag_profile[1, :3], lags, rtol=1e-9)
+    rows = [np.nanmean(found.residual[1, row, row + 1 :]) for row in range(3)]
+    np.testing.assert_allclose(found.age_profile[1, :3], rows, rtol=1e-9)
+    # 1305 independent residuals: a correlation of neighbours scatters by 1/√1305.
+    assert abs(found.neighbours) < 4 / np.sqrt(1305)
+    assert found.histogram.sum() * 0.25 == pytest.approx(1.0)
+
+
+def test_residuals_that_share_a_frame_are_called_neighbours(flowing):
+    record = read_correlations(flowing / "c2.h5")
+    common = np.random.default_rng(1).normal(0, SIGMA, (3, N_T))
+    shared = replace(record, c2=record.c2 + common[:, :, None] + common[:, None, :])
+    # Variance of an entry: its own and that of two frames; neighbours in a row have one frame in common.
+    assert compare(shared, read_json(flowing / "nlsq.json"), 200).neighbours == pytest.approx(1 / 3, abs=0.1)
+
+
+def test_decays_are_means_over_windows_of_age(flowing):
+    record = read_correlations(flowing / "c2.h5")
+    found = compare(record, read_json(flowing / "nlsq.json"), 200)
+    first, last = (np.round(found.ages[2] / DT)).astype(int)
+    entries = [record.c2[1, row, row + 3] for row in range(first, last + 1)]
+    assert found.lag[2] == pytest.approx(3 * DT)
+    assert found.data_decay[1, 2, 2] == pytest.approx((np.mean(entries) - 1.0) / 0.3)
+    # White noise: error bars that hold on average; 3 angles, 4 ages, 17 lags or fewer.
+    pulls = (found.data_decay - found.model_decay) / found.decay_error
+    pulls = pulls[np.isfinite(pulls)]
+    # A window of two rows scatters like Student's t with one degree of freedom: half of it within ±1.
+    assert 0.4 < np.mean(np.abs(pulls) < 1) < 0.8
+
+
+def test_the_angular_decay_is_that_of_data_and_model(flowing):
+    record, nlsq = read_correlations(flowing / "c2.h5"), read_json(flowing / "nlsq.json")
+    comparison = compare(record, nlsq, 200)
+    found = angular_decay(record, nlsq, comparison)
+    for k, lag in enumerate(np.round(found.lags / DT).astype(int)):
+        np.testing.assert_allclose(found.data[k, 2], (np.diagonal(record.c2[2], lag).mean() - 1.0) / 0.3, rtol=1e-9)
+        ends = [(np.diagonal(comparison.model[angle], lag).mean() - 1.0) / 0.3 for angle in (0, 2)]
+        np.testing.assert_allclose(found.model[k, [0, -1]], ends, rtol=1e-9)
+    # The flow at 5° makes the angle nearest to it decay most.
+    assert (np.argmin(found.data, axis=1) == 1).all()
+    assert np.abs((found.data[:, 1] - found.model[:, np.argmin(np.abs(found.model_phi))]) / found.error[:, 1]).max() < 5
+
+
+def test_data_and_model_share_a_scale_and_residuals_are_centred(flowing):
+    found = compare(read_correlations(flowing / "c2.h5"), read_json(flowing / "nlsq.json"), 200)
+    (figure,) = data_figures.correlation_maps(found)
+    images = [axes.images[0] for axes in figure.axes if axes.images]
+    assert len(images) == 9
+    assert {image.get_clim() for image in images[0::3] + images[1::3]} == {data_figures.map_limits(found)}
+    assert {image.get_clim() for image in images[2::3]} == {(-RESIDUAL_LIMIT, RESIDUAL_LIMIT)}
+    assert images[0].get_extent() == [0, (N_T - 1) * DT, 0, (N_T - 1) * DT]
+    assert images[0].origin == "lower"
+
+
+def test_many_angles_stay_legible():
+    n = 23
+    maps = np.zeros((n, 4, 4)) + np.arange(4)
+    phi = np.linspace(-170, 170, n)
+    shown = SimpleNamespace(phi=phi, duration=1.0, data=maps, model=maps, residual=maps, block=5)
+    drawn = data_figures.correlation_maps(shown)
+    panels = [axes for figure in drawn for axes in figure.axes if axes.images]
+    assert len(panels) == 3 * n
+    assert min(axes.get_position().width for axes in panels) * WIDTH > 0.9  # [inch]
+    assert {axes.images[0].get_clim() for axes in panels} == {
+        data_figures.map_limits(shown),
+        (-RESIDUAL_LIMIT, RESIDUAL_LIMIT),
+    }
+    # What is left of A4 below a heading and above a caption [inch].
+    assert max(figure.get_figheight() for figure in drawn) < 9.0
+
+
+@pytest.mark.parametrize("n_phi", [1, 2, 7, 23])
+def test_decays_have_a_panel_an_angle(n_phi):
+    record = small_record([TRUTH[name] for name in parameter_names("static")], None, np.linspace(-90, 80, n_phi))
+    nlsq = {
+        "parameters": {name: {"value": TRUTH[name]} for name in parameter_names("static")},
+        "scaling": {"contrast": [0.3] * n_phi, "offset": [1.0] * n_phi},
+        "shear_convention": "spec",
+    }
+    figure = data_figures.decays(compare(record, nlsq, 200))
+    assert len(figure.axes) == n_phi
+    figure.canvas.draw()
+    labelled = [axes for axes in figure.axes if axes.xaxis.get_tick_params()["labelbottom"]]
+    assert len(labelled) == min(n_phi, -(-n_phi // -(-n_phi // 6)))
+    assert figure.get_figheight() < 9.0
+
+
+def test_a_parameter_that_hardly_varies_keeps_its_digits():
+    draws = {"D0": 123456 + np.random.default_rng(0).normal(size=200), "alpha": np.linspace(-1, 1, 200)}
+    figure = diagnostic_figures.corner(draws, {})
+    labels = [axes.get_xlabel() for axes in figure.axes]
+    assert "$D_0$ [10$^{5}$ Å²/s]" in labels
+    assert r"$\alpha$" in labels
+
+
+def test_saved_maps_have_exactly_their_colours(tmp_path):
+    figure = new_figure(2, 2)
+    axes = figure.subplots()
+    axes.imshow(np.arange(400.0).reshape(20, 20), cmap=colormap("viridis"))
+    save(figure, tmp_path / "map")
+    figure.canvas.draw()
+    with Image.open(tmp_path / "map.png") as image:
+        assert image.mode == "P"
+        colours = {tuple(colour) for colour in np.asarray(image.convert("RGB")).reshape(-1, 3)}
+    levels = colormap("viridis")(np.arange(105), bytes=True)[:, :3]
+    assert {tuple(level) for level in levels} <= colours
+    assert (255, 255, 255) in colours
+    assert b"/Indexed" in (tmp_path / "map.pdf").read_bytes()
+
+
+@pytest.mark.parametrize("curves", [["D"], ["D", "gamma_dot"]])
+def test_axes_carry_units_and_the_truth_is_dashed(flowing, curves):
+    results = read_results("flowing", paths_in(flowing))
+    known = replace(results, truth=TRUTH | {"shear_convention": "spec"})
+    time = np.geomspace(DT, 5, 20)
+    figure = result_figures.rates_over_time(time, {curve: known.rates(curve, time) for curve in curves})
+    assert [axes.get_ylabel().split()[-1] for axes in figure.axes] == ["[Å²/s]", "[1/s]"][: len(curves)]
+    assert all(axes.get_xlabel().endswith("[s]") for axes in figure.axes)
+    for axes, curve in zip(figure.axes, curves, strict=True):
+        dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+        np.testing.assert_array_equal(dashed[0].get_ydata(), known.rates(curve, time)["truth"])
+        assert len(axes.collections) == 2
+
+
+def test_a_truth_in_another_convention_is_no_truth_for_the_shear_rate(flowing):
+    results = replace(read_results("flowing", paths_in(flowing)), truth=TRUTH | {"shear_convention": "published"})
+    assert results.rates("gamma_dot", [1.0])["truth"] is None
+    assert results.rates("D", [1.0])["truth"] is not None
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as made:
+        write_results(Path(made), "laminar_flow", detected=True)
+        for stem, figure in drawn(Path(made)).items():
+            figure.savefig(PICTURES / f"{stem}.png", dpi=60, metadata={"Software": None})
