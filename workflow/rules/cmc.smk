@@ -21,8 +21,8 @@ rule sample_shard:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb,
-        runtime=120,
+        mem_mb=memory_mb(1700, copies=1.5),
+        runtime=minutes(60, per_million=30),
     params:
         settings=config["cmc"],
         scaling=config["scaling"],
@@ -50,8 +50,8 @@ rule combine_shards:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=memory_mb(1500),
+        runtime=minutes(10),
     params:
         nlsq={key: config["nlsq"][key] for key in ("bounds", "fixed")},
         uncertainty=config["uncertainty"],

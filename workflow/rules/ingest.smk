@@ -20,8 +20,8 @@ rule simulate:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=memory_mb(1000, copies=8),
+        runtime=minutes(10),
     params:
         row=row_of,
         shear_convention=config["shear_convention"],
@@ -44,8 +44,8 @@ rule ingest:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb,
-        runtime=30,
+        mem_mb=memory_mb(1000, copies=3),
+        runtime=minutes(5),
     params:
         row=row_of,
         library=LIBRARY,
@@ -67,8 +67,8 @@ rule correct_diagonal:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb,
-        runtime=30,
+        mem_mb=memory_mb(1000, copies=4),
+        runtime=minutes(5),
     params:
         method=config["diagonal_correction"]["method"],
         library=LIBRARY,
@@ -90,8 +90,8 @@ rule estimate_scaling:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb,
-        runtime=30,
+        mem_mb=memory_mb(1000, copies=3),
+        runtime=minutes(5),
     params:
         library=LIBRARY,
     script:

@@ -20,8 +20,8 @@ rule fit_nlsq:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb,
-        runtime=60,
+        mem_mb=memory_mb(1400, copies=1.5),
+        runtime=minutes(20, per_million=2),
     params:
         row=row_of,
         settings=config["nlsq"],
