@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 from scipy.special import fdtrc
 
 from homodyne_lib.kernels import N_DIFFUSION, g1_total
@@ -45,23 +46,23 @@ def _flat_power_laws(problem, params, names, covariance) -> list[str]:
     sd = np.sqrt(np.diag(covariance))
     known = np.flatnonzero(sd[: len(params)] > 0)
     correlation = covariance[np.ix_(known, known)] / np.outer(sd[known], sd[known])
-    sentences, told = [], set()
+    sentences = []
     for exponent, amplitude, offset, rate in _RATES:
         if exponent not in names[: len(params)]:
             continue
         k = names.index(exponent)
         if abs(params[k]) <= max(2.0 * sd[k], 0.01):
-            told.add(frozenset((amplitude, offset)))
             sentences.append(
                 f"{exponent} = {params[k]:.3g} is compatible with 0, where {amplitude} and {offset} act alike: only the "
                 f"{rate} itself, not its two parts, is determined."
             )
-    for a, b in zip(*np.nonzero(np.triu(np.abs(correlation) > _ENTANGLED, 1)), strict=True):
-        pair = names[known[a]], names[known[b]]
-        if frozenset(pair) not in told:
+    n_groups, group = connected_components(np.abs(correlation) > _ENTANGLED)
+    for number in range(n_groups):
+        together = [names[known[k]] for k in np.flatnonzero(group == number)]
+        if len(together) > 1:
             sentences.append(
-                f"{pair[0]} and {pair[1]} are known only in combination (correlation {correlation[a, b]:+.4f}); quote the "
-                "rates within the record rather than either of them."
+                f"{', '.join(together[:-1])} and {together[-1]} are known only in combination (correlations beyond "
+                f"±{_ENTANGLED}); quote the rates within the record rather than any of them."
             )
     return sentences
 

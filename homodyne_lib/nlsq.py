@@ -225,10 +225,13 @@ def _warnings(problem, params, equations, names, covariance, at_bound, undetermi
         sentences.append(
             "The contrast of an angle is not positive: the data show no decay there that the model describes."
         )
-    for basin in basins[1:]:
-        rise = 2.0 * (basin.cost - basins[0].cost) / reduced
-        if rise < _RIVAL:
-            what = ", ".join(f"{name} = {value:.4g}" for name, value in zip(problem.names, basin.params, strict=True))
-            sentences.append(f"Another minimum fits almost as well (χ² higher by {rise:.2g} variances): {what}.")
+    rises = [2.0 * (basin.cost - basins[0].cost) / reduced for basin in basins[1:]]
+    n_rivals = sum(rise < _RIVAL for rise in rises)
+    if n_rivals:
+        rival = ", ".join(f"{name} = {value:.4g}" for name, value in zip(problem.names, basins[1].params, strict=True))
+        sentences.append(
+            f"The search found {n_rivals} more {'minimum' if n_rivals == 1 else 'minima'} with almost the same χ² (higher by "
+            f"{rises[0]:.2g} residual variances at {rival})."
+        )
     rejected = scaling_test(problem, params, equations)
     return [*sentences, *degeneracies(problem, params, names, covariance), *([rejected] if rejected else [])]

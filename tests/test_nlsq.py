@@ -169,4 +169,4 @@ def test_the_mirror_image_of_a_flow_is_told_as_another_minimum():
     fit = fit_nlsq(problem)
     assert len(fit.basins) >= 2
     assert fit.basins[0]["phi0"] == pytest.approx(-fit.basins[1]["phi0"], abs=1e-3)
-    assert any("Another minimum fits almost as well" in warning for warning in fit.warnings)
+    assert any("1 more minimum with almost the same χ²" in warning for warning in fit.warnings)
