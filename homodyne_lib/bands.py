@@ -50,6 +50,11 @@ class Block(NamedTuple):
     columns: slice
     counts: np.ndarray | None
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Angles, rows and columns."""
+        return tuple(cut.stop - cut.start for cut in (self.angles, self.rows, self.columns))
+
 
 class Band(NamedTuple):
     """Rows of the strict upper triangle.

@@ -13,6 +13,7 @@ against the kernels, values and derivatives, in ``tests/test_pair_sums.py``.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -70,11 +71,9 @@ def _pass(params, experiment, band, convention, among_slopes) -> np.ndarray:
     axis = PixelAxis.of(params, experiment, convention)
     p, n_phi = params.size, experiment.phi.size
     result = np.zeros((n_phi, p + 3, p + 3))
-    blocks = list(band.blocks())
-    sizes = [_size(block) for block in blocks]
-    buffers = np.empty((_N_BUFFERS, max(sizes)))
-    for block, size in zip(blocks, sizes, strict=True):
-        scratch = buffers[:, :size].reshape(_N_BUFFERS, *_shape(block))
+    buffers = np.empty((_N_BUFFERS, max(math.prod(block.shape) for block in band.blocks())))
+    for block in band.blocks():
+        scratch = buffers[:, : math.prod(block.shape)].reshape(_N_BUFFERS, *block.shape)
         y = np.subtract(band.c2[block.angles, block.rows, block.columns], band.centre, out=scratch[-1], dtype=float)
         pixels = axis.pixels(block, band.frames[block.rows], scratch)
         result[block.angles] += _products(pixels, y, scratch[5], axis.tangents(block, band.frames), p, among_slopes)
@@ -86,14 +85,6 @@ def _pass(params, experiment, band, convention, among_slopes) -> np.ndarray:
     upper = np.triu_indices(p + 3, 1)
     result[:, upper[1], upper[0]] = result[:, upper[0], upper[1]]
     return result
-
-
-def _shape(block) -> tuple[int, int, int]:
-    return tuple(cut.stop - cut.start for cut in (block.angles, block.rows, block.columns))
-
-
-def _size(block) -> int:
-    return int(np.prod(_shape(block)))
 
 
 class _Weights(NamedTuple):

@@ -21,7 +21,7 @@ rule sample_shard:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(1700, copies=1.5),
+        mem_mb=memory_mb(1500, copies=1.5),
         runtime=minutes(60, per_million=30),
     params:
         settings=config["cmc"],
@@ -50,7 +50,7 @@ rule combine_shards:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(1500),
+        mem_mb=memory_mb(950),
         runtime=minutes(10),
     params:
         nlsq={key: config["nlsq"][key] for key in ("bounds", "fixed")},

@@ -44,7 +44,7 @@ rule ingest:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(1000, copies=3),
+        mem_mb=memory_mb(650, copies=2.6),
         runtime=minutes(5),
     params:
         row=row_of,
@@ -67,7 +67,7 @@ rule correct_diagonal:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(1000, copies=4),
+        mem_mb=memory_mb(650, copies=3),
         runtime=minutes(5),
     params:
         method=config["diagonal_correction"]["method"],
@@ -90,7 +90,7 @@ rule estimate_scaling:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(1000, copies=3),
+        mem_mb=memory_mb(650, copies=2),
         runtime=minutes(5),
     params:
         library=LIBRARY,

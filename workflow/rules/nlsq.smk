@@ -20,7 +20,7 @@ rule fit_nlsq:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(1400, copies=1.5),
+        mem_mb=memory_mb(950, copies=1.3),
         runtime=minutes(20, per_million=2),
     params:
         row=row_of,

@@ -29,7 +29,7 @@ def commit() -> str:
     try:
         if Path(git("rev-parse", "--show-toplevel")).resolve() != script_support.HOUSE:
             return "not a git checkout"
-        changed = " with uncommitted changes" if git("status", "--porcelain") else ""
+        changed = " with uncommitted changes" if git("status", "--porcelain", "--", ".", ":!results") else ""
         return f"commit {git('rev-parse', 'HEAD')}{changed}"
     except (OSError, subprocess.CalledProcessError):
         return "not a git checkout"
