@@ -48,8 +48,7 @@ def measure(method: str, path: Path, mode: str, start: dict, n_starts: int) -> d
 
 def row(label: str, result: dict, mode: str, reference: dict | None) -> str:
     """One line of the table."""
-    truth = np.array(TRUTH[mode])
-    pulls = "" if "errors" not in result else f"{np.abs((np.array(result['values']) - truth) / result['errors']).max():.1f}"
+    pull = np.abs((np.array(result["values"]) - TRUTH[mode]) / result.get("errors", np.nan)).max()
     cells = [
         label,
         f"{result['cpu']:.2f}",
@@ -60,7 +59,7 @@ def row(label: str, result: dict, mode: str, reference: dict | None) -> str:
         f"{result['pass_ns']:.1f}" if "pass_ns" in result else "",
         f"{result['pass_over_copy']:.1f}" if "pass_over_copy" in result else "",
         f"{result['gradient_ns']:.1f}" if "gradient_ns" in result else "",
-        pulls,
+        f"{pull:.1f}" if "errors" in result else "",
         f"{reference['warm_cpu'] / result['warm_cpu']:.0f}" if reference else "",
     ]
     return "| " + " | ".join(cells) + " |"
