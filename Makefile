@@ -14,7 +14,7 @@ RUN := $(PY) workflow/run.py
 # compiles its imports again, which takes longer than most jobs.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run demo test test-slow test-slurm bench lint lock
+.PHONY: help env run demo test test-slow test-slurm bench coverage lint lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,12 @@ test-slow: env ## Run the long studies: repetitions, starts from anywhere, pages
 
 bench: env ## Measure fits of all sizes against a dense reference, as a table
 	@$(PY) benchmarks/bench_nlsq.py
+
+coverage: env ## Count how often error bars contain the truth; hours (ARGS="--config replicas=20 frames=[100]": minutes)
+	@mkdir -p build/coverage
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m snakemake --snakefile benchmarks/coverage/Snakefile \
+	    --directory build/coverage --cores $(CORES) --quiet rules $(ARGS)
+	@cat build/coverage/coverage.md
 
 lint: env ## Check the Python style, the Snakefile style and the workflow
 	$(PY) -m ruff check .

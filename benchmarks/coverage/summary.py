@@ -1,0 +1,110 @@
+"""Coverage of all regimes: a table of all numbers, a page with a line a regime, and calibration curves.
+
+python summary.py FOLDER_OF_REPLICAS FOLDER_OF_RESULTS
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from homodyne_lib.files import read_json, replacing, write_text
+from homodyne_lib.style import CYCLE, WIDTH, new_figure, save, styled
+
+# A quantity whose calibrated error is larger than this part of it is not identified: its estimate is skewed.
+IDENTIFIED = 1.0 / 3.0
+LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6827, 0.8, 0.9, 0.95, 0.99])
+SHOWN = (0.95, 0.6827)
+
+
+def regimes(folder):
+    """Names and replicas of the regimes there."""
+    for path in sorted(Path(folder).iterdir()):
+        replicas = [replica for file in sorted(path.glob("*.json")) for replica in read_json(file)["replicas"]]
+        mode, fields, counts, frames = path.name.rsplit("-", 3)
+        yield {"mode": mode, "contrast": 1.0 / int(fields), "counts": counts, "frames": int(frames)}, replicas
+
+
+def rows_of(regime, replicas):
+    """One row a quantity: shares of intervals that contain the truth."""
+    for name in replicas[0]["quantities"]:
+        told = np.array([replica["quantities"][name] for replica in replicas], dtype=float)
+        told = told[np.isfinite(told).all(axis=1)]
+        if not len(told):
+            continue
+        true, value, *errors = told.T
+        row = regime | {
+            "quantity": name,
+            "replicas": len(told),
+            "identified": bool(np.median(errors[0] / np.abs(true)) < IDENTIFIED),
+            "error ratio": np.median(errors[0] / errors[1]),
+        }
+        for label, error in zip(("speckle", "independent"), errors, strict=True):
+            pull = np.abs(value - true) / error
+            row |= {f"{label} {level:g}": np.mean(pull < norm.ppf(0.5 + 0.5 * level)) for level in LEVELS}
+        yield row
+
+
+def page(table: pd.DataFrame) -> str:
+    """One line a regime: the range of its identified quantities."""
+    lines = [
+        "| | contrast | counts | frames | replicas | quantities | 95 % intervals | 68 % intervals | 95 %, independent noise "
+        "| errors × |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    keys = ["mode", "contrast", "counts", "frames"]
+    for (mode, contrast, counts, frames), part in table[table["identified"]].groupby(keys, sort=False):
+
+        def span(column, part=part):
+            return f"{part[column].min():.2f} – {part[column].max():.2f}"
+
+        lines.append(
+            f"| {mode.removesuffix('_flow')} | {contrast:.2g} | {counts.replace('none', '∞')} | {frames} "
+            f"| {part['replicas'].max()} | {len(part)} | {span('speckle 0.95')} | {span('speckle 0.6827')} "
+            f"| {span('independent 0.95')} | {part['error ratio'].median():.1f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+@styled
+def draw(table: pd.DataFrame):
+    """Nominal against actual coverage, a line a regime, for both kinds of error."""
+    figure = new_figure(WIDTH, 2.9)
+    axes = figure.subplots(1, table["mode"].nunique(), sharey=True, squeeze=False)[0]
+    for ax, (mode, part) in zip(axes, table[table["identified"]].groupby("mode", sort=False), strict=True):
+        for label, colour in (("independent", CYCLE["fit"]), ("speckle", CYCLE["posterior"])):
+            curves = part.groupby(["contrast", "counts", "frames"])[[f"{label} {level:g}" for level in LEVELS]].mean()
+            for k, curve in enumerate(curves.to_numpy()):
+                ax.plot(LEVELS, curve, color=colour, alpha=0.6, lw=0.9, label=None if k else f"{label} noise")
+        ax.plot([0, 1], [0, 1], color=CYCLE["guide"], ls="--", lw=0.8, label="as it should be")
+        ax.set(title=mode.replace("_", " "), xlabel="nominal coverage", xlim=(0, 1), ylim=(0, 1))
+    axes[0].set_ylabel("share of intervals with the truth in them")
+    axes[-1].legend(loc="upper left")
+    return figure
+
+
+def main(replicas, results) -> None:
+    """Write coverage.csv, coverage.md and coverage.png."""
+    table = pd.DataFrame([row for regime, group in regimes(replicas) for row in rows_of(regime, group)])
+    order = {counts: k for k, counts in enumerate(["0.1", "1", "10", "none"])}
+    table = table.sort_values(
+        ["mode", "contrast", "counts", "frames"],
+        key=lambda column: column.map(order) if column.name == "counts" else column,
+        kind="stable",
+        ascending=[False, False, True, True],
+    )
+    results = Path(results)
+    with replacing(results / "coverage.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    save(draw(table), results / "coverage")
+    write_text(results / "coverage.md", page(table))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
