@@ -36,7 +36,7 @@ def read_shard(path: str | os.PathLike) -> tuple[ShardDraws, list[str]]:
         return ShardDraws(archive["x"], stats, archive["time"]), archive["names"].tolist()
 
 
-def write_posterior(path: str | os.PathLike, draws: Mapping[str, np.ndarray], shards) -> None:
+def write_posterior(path: str | os.PathLike, draws: Mapping[str, np.ndarray], shards, independent=None) -> None:
     """Write combined draws and the sampler statistics of each shard for ArviZ.
 
     Parameters
@@ -45,8 +45,13 @@ def write_posterior(path: str | os.PathLike, draws: Mapping[str, np.ndarray], sh
     draws : mapping of str to ndarray, shape (n_chains, n_draws)
     shards : sequence of ShardDraws
         Their statistics become groups ``shard_0``, ``shard_1``, ...
+    independent : mapping of str to ndarray, optional
+        Draws as sampled, where ``draws`` were spread to calibrated errors; they become the group ``independent``.
     """
-    tree = from_dict({"posterior": dict(draws)})
+    groups = {"posterior": dict(draws)}
+    if independent is not None:
+        groups["independent"] = dict(independent)
+    tree = from_dict(groups)
     for number, shard in enumerate(shards):
         dims = ("chain", "draw")
         tree[f"shard_{number}"] = xarray.Dataset({name: (dims, value) for name, value in shard.stats.items()})

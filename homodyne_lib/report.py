@@ -258,8 +258,13 @@ def warnings_of(results: Results) -> list[str]:
 def independence_note(uncertainty: str) -> str:
     """Say what the error bars of a treatment of noise leave out."""
     return {
+        "speckle": (
+            "**Error bars are calibrated.** Entries of c2 that share a frame or a speckle fluctuate together; errors and "
+            "bands count that as the residuals of this fit show it. Those of independent entries, which peers quote, stand "
+            "beside them and are too small."
+        ),
         "independent": (
             "**Error bars are too small.** They treat the entries of c2 as independent, but entries that share a frame "
             "fluctuate together; for data of this kind true errors are larger by factors of 4 to 20."
-        )
+        ),
     }[uncertainty]

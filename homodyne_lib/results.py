@@ -9,11 +9,12 @@ import pandas as pd
 from arviz_stats import bfmi, ess, rhat
 from scipy.stats import chi2 as chi2_law
 
+from homodyne_lib.calibration import Calibration
 from homodyne_lib.nlsq import NlsqFit
 from homodyne_lib.physics import PARAMETERS
 from homodyne_lib.problem import Problem
 
-__all__ = ["chain_diagnostics", "flow_test", "nlsq_record", "parameter_rows", "unit_of"]
+__all__ = ["calibration_record", "chain_diagnostics", "flow_test", "nlsq_record", "parameter_rows", "unit_of"]
 
 # Chance that noise alone is called a flow, if the test's noise model holds: three standard deviations, two-sided.
 _FLOW_LEVEL = 0.0027
@@ -79,6 +80,41 @@ def nlsq_record(fit: NlsqFit, problem: Problem, analysis_mode: str, sigma) -> di
         "warnings": fit.warnings,
         "basins": fit.basins,
         "n_evaluations": fit.n_evaluations,
+    }
+
+
+def calibration_record(calibration: Calibration, determined) -> dict[str, Any]:
+    """Write the content of calibration.json.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    determined : sequence of str
+        Parameters that have an error.
+
+    Returns
+    -------
+    dict
+    """
+    names = [name for name in calibration.names if name in determined]
+    keep = [calibration.names.index(name) for name in names]
+    ratios = calibration.ratios[keep]
+    return {
+        "noise": calibration.noise,
+        "note": calibration.note,
+        "sentence": (
+            f"Errors are {np.min(ratios):.2g} to {np.max(ratios):.2g} times as large as those of independent entries of c2."
+        ),
+        "pixels": calibration.pixels,
+        "counts": calibration.counts,
+        "effective_counts": calibration.effective_counts,
+        "stripes": calibration.excess,
+        "errors": dict(zip(names, calibration.errors[keep], strict=True)),
+        "ratios": dict(zip(names, ratios, strict=True)),
+        "covariance": {"names": names, "matrix": calibration.covariance[np.ix_(keep, keep)]},
+        "names": calibration.names,
+        "information": calibration.information,
+        "assumed": calibration.assumed,
     }
 
 
@@ -160,7 +196,9 @@ def chain_diagnostics(draws: dict[str, np.ndarray], stats: dict[str, np.ndarray]
     return {**worst, "converged": not reasons, "reasons": reasons, **by_name}
 
 
-def parameter_rows(nlsq: dict[str, Any], draws: dict[str, np.ndarray], diagnostics: dict[str, Any]) -> pd.DataFrame:
+def parameter_rows(
+    nlsq: dict[str, Any], draws: dict[str, np.ndarray], diagnostics: dict[str, Any], independent=None
+) -> pd.DataFrame:
     """Build the table of parameters.csv: one row a parameter, posterior and fit side by side.
 
     Parameters
@@ -171,6 +209,8 @@ def parameter_rows(nlsq: dict[str, Any], draws: dict[str, np.ndarray], diagnosti
         Combined draws.
     diagnostics : dict
         ``r_hat`` and ``ess_bulk`` by name, worst over the shards.
+    independent : dict of str to ndarray, shape (n_chains, n_draws), optional
+        Draws before calibration; ``draws`` themselves without it.
 
     Returns
     -------
@@ -191,7 +231,7 @@ def parameter_rows(nlsq: dict[str, Any], draws: dict[str, np.ndarray], diagnosti
                 "unit": unit_of(name),
                 "lower": lower,
                 "upper": upper,
-                "error_independent": sample.std(ddof=1),
+                "error_independent": (independent or draws)[name].std(ddof=1),
                 "nlsq_value": fitted.get(name),
                 "nlsq_error": errors.get(name),
                 "posterior_mean": sample.mean(),

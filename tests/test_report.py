@@ -77,7 +77,7 @@ def flowing(tmp_path_factory):
 
 CONFIG = {
     "datasets": "/home/someone/datasets.tsv",
-    "uncertainty": "independent",
+    "uncertainty": "speckle",
     "cmc": {"warmup": 250},
     "report": {"matrix_pixels": 200},
 }

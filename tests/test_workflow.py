@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import xarray
 from report_support import texts
 from workflow_support import (
     N_CHAINS,
@@ -40,11 +41,11 @@ from homodyne_lib.physics import parameter_names
 DATASETS = {"rest": "static", "flow": "laminar_flow"}
 SHARDS = {f"{k}-of-{N_SHARDS}" for k in range(N_SHARDS)}
 RESULTS = {
-    "c2.h5", "scaling.json", "nlsq.json", "posterior.nc", "cmc.json", "parameters.csv", "report.html", "report.pdf",
-    "parameters.tex",
+    "c2.h5", "scaling.json", "nlsq.json", "calibration.json", "posterior.nc", "cmc.json", "parameters.csv", "report.html",
+    "report.pdf", "parameters.tex",
 }  # fmt: skip
 RULES = {
-    "ingest", "correct_diagonal", "estimate_scaling", "fit_nlsq", "combine_shards", "write_report",
+    "ingest", "correct_diagonal", "estimate_scaling", "fit_nlsq", "calibrate", "combine_shards", "write_report",
     *(f"sample_shard.{shard}" for shard in SHARDS),
 }  # fmt: skip
 AFTER_CMC = {"combine_shards", "write_report", "summarise", "all"}
@@ -97,11 +98,25 @@ def test_the_results_belong_to_the_row(run, dataset, mode):
     assert all(draws[name].shape == (N_CHAINS, N_DRAWS) for name in names)
 
 
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_errors_are_calibrated_and_those_of_independent_noise_stand_beside(run, dataset):
+    folder = run[0] / "results" / dataset
+    calibration = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
+    table = pd.read_csv(folder / "parameters.csv").set_index("parameter")
+    assert calibration["noise"] == "speckle"
+    # At rest there are 4000 pixels of an infinite number of photons, in the flow 800 of one photon each.
+    assert np.median(calibration["pixels"]) == pytest.approx({"rest": 4000, "flow": 800}[dataset], rel=0.3)
+    assert table.loc["contrast_0", "error"] > 1.5 * table.loc["contrast_0", "error_independent"]
+    with xarray.open_datatree(folder / "posterior.nc", engine="h5netcdf") as tree:
+        drawn = tree["independent"]["contrast_0"].to_numpy()
+    assert drawn.std(ddof=1) == pytest.approx(table.loc["contrast_0", "error_independent"])
+
+
 def test_the_terminal_shows_progress_and_can_be_read(run):
     """Jobs speak under their names, steps are counted, and no library talks of itself."""
     output = run[1]
     assert f"[rest ingest] {N_PHI} angles × {N_FRAMES} frames at q = 0.01 1/Å from rest.h5" in output
-    assert "of 19 steps" in output
+    assert "of 21 steps" in output
     ours = [line for line in output.splitlines() if not line.startswith(" ")]  # Snakemake indents what it says of a job
     assert max(map(len, ours)) < 400
     assert "Traceback" not in output
@@ -159,13 +174,15 @@ CHANGES = {
     # an overlay of the configuration: the jobs it calls for
     "report: {matrix_pixels: 60}": REPORTS,
     "cmc: {draws: 60}": SAMPLING,
-    "nlsq: {starts: 20}": {"fit_nlsq": 2, **SAMPLING},
+    "uncertainty: independent": {"combine_shards": 2, **REPORTS},
+    "nlsq: {starts: 20}": {"fit_nlsq": 2, "calibrate": 2, **SAMPLING},
     # The temporary file before the corrected one is made again.
     "diagonal_correction: {method: statistical}": {
         "ingest": 2,
         "correct_diagonal": 2,
         "estimate_scaling": 2,
         "fit_nlsq": 2,
+        "calibrate": 2,
         **SAMPLING,
     },
 }
@@ -184,7 +201,14 @@ def test_a_changed_row_reruns_its_dataset_alone(run):
     table.write_text(content.replace("0.01\t\t0.1", "0.01\t\t0.2"), encoding="utf-8")
     plan = snakemake(run[0], "--dry-run")
     table.write_text(content, encoding="utf-8")
-    once = {"ingest": 1, "correct_diagonal": 1, "estimate_scaling": 1, "fit_nlsq": 1, "combine_shards": 1}
+    once = {
+        "ingest": 1,
+        "correct_diagonal": 1,
+        "estimate_scaling": 1,
+        "fit_nlsq": 1,
+        "calibrate": 1,
+        "combine_shards": 1,
+    }
     assert planned(plan.stdout) == {**once, "sample_shard": N_SHARDS, "write_report": 1, "summarise": 1, "all": 1}
 
 

@@ -38,6 +38,11 @@ rule combine_shards:
     input:
         shards=shard_files,
         nlsq="results/{dataset}/nlsq.json",
+        calibration=branch(
+            config["uncertainty"] == "speckle",
+            then="results/{dataset}/calibration.json",
+            otherwise=[],
+        ),
     output:
         posterior="results/{dataset}/posterior.nc",
         summary="results/{dataset}/cmc.json",
@@ -54,7 +59,6 @@ rule combine_shards:
         runtime=minutes(10),
     params:
         nlsq={key: config["nlsq"][key] for key in ("bounds", "fixed")},
-        uncertainty=config["uncertainty"],
         library=LIBRARY,
     script:
         "../scripts/combine_shards.py"

@@ -1,7 +1,7 @@
 """Nonlinear least squares.
 
 REQUIRED INPUTS: results/{dataset}/c2.h5, results/{dataset}/scaling.json.
-OUTPUTS: results/{dataset}/nlsq.json.
+OUTPUTS: results/{dataset}/nlsq.json; results/{dataset}/calibration.json where uncertainty is speckle.
 """
 
 
@@ -31,3 +31,29 @@ rule fit_nlsq:
         library=LIBRARY,
     script:
         "../scripts/fit_nlsq.py"
+
+
+rule calibrate:
+    """Read from the residuals how the noise is correlated, and give the fit the errors that follow."""
+    input:
+        c2="results/{dataset}/c2.h5",
+        scaling="results/{dataset}/scaling.json",
+        nlsq="results/{dataset}/nlsq.json",
+    output:
+        "results/{dataset}/calibration.json",
+    log:
+        "results/{dataset}/logs/calibrate.log",
+    benchmark:
+        "results/{dataset}/benchmarks/calibrate.tsv"
+    conda:
+        "../../envs/homodyne.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_mb(1200, copies=3),
+        runtime=minutes(10, per_million=1),
+    params:
+        scaling=config["scaling"],
+        fixed=config["nlsq"]["fixed"],
+        library=LIBRARY,
+    script:
+        "../scripts/calibrate.py"

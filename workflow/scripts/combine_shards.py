@@ -7,10 +7,11 @@ from homodyne_lib.coordinates import Coordinates
 from homodyne_lib.draws import read_shard, write_posterior
 from homodyne_lib.files import read_json, replacing, write_json
 from homodyne_lib.results import chain_diagnostics, parameter_rows
+from homodyne_lib.sandwich import adjust_draws
 
 
-def combine(paths_to_shards, path_to_nlsq, posterior, summary, parameters, *, nlsq, progress):
-    """Write posterior.nc, cmc.json and parameters.csv."""
+def combine(paths_to_shards, path_to_nlsq, path_to_calibration, posterior, summary, parameters, *, nlsq, progress):
+    """Write posterior.nc, cmc.json and parameters.csv; without a calibration errors are those of independent noise."""
     fit = read_json(path_to_nlsq)
     scaling_names = list(fit["coefficients"])
     shards = [read_shard(path)[0] for path in paths_to_shards]
@@ -21,7 +22,12 @@ def combine(paths_to_shards, path_to_nlsq, posterior, summary, parameters, *, nl
         reports.append({"shard": number, **report})
         for reason in report["reasons"]:
             progress(f"Warning: shard {number}: {reason}.")
-    draws = coordinates.natural_draws(combine_shards([shard.x for shard in shards]), scaling_names)
+    x = combine_shards([shard.x for shard in shards])
+    independent = coordinates.natural_draws(x, scaling_names)
+    calibration = read_json(path_to_calibration) if path_to_calibration else {"noise": "independent"}
+    if calibration["noise"] == "speckle":
+        x = adjust_draws(x, coordinates, calibration["information"], calibration["assumed"])
+    draws = coordinates.natural_draws(x, scaling_names)
     worst = {
         "r_hat": {name: max(r["r_hat"][name] for r in reports) for name in draws},
         "ess_bulk": {name: min(r["ess_bulk"][name] for r in reports) for name in draws},
@@ -38,9 +44,9 @@ def combine(paths_to_shards, path_to_nlsq, posterior, summary, parameters, *, nl
         "shards": reports,
     }
     progress(f"{good} of {len(reports)} shards converged; largest R̂ {max(worst['r_hat'].values()):.4f}")
-    write_posterior(posterior, draws, shards)
+    write_posterior(posterior, draws, shards, independent)
     with replacing(parameters) as temporary:
-        parameter_rows(fit, draws, worst).to_csv(temporary, index=False)
+        parameter_rows(fit, draws, worst, independent).to_csv(temporary, index=False)
     write_json(summary, content)
 
 
@@ -49,6 +55,7 @@ script_support.run(
     lambda job, log: combine(
         list(job.input.shards),
         job.input.nlsq,
+        job.input.get("calibration"),
         job.output.posterior,
         job.output.summary,
         job.output.parameters,
