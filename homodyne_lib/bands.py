@@ -76,27 +76,27 @@ class Band(NamedTuple):
     frames: np.ndarray
     y_moments: np.ndarray
 
-    def blocks(self, pixels: int = _BLOCK_PIXELS) -> Iterator[Block]:
+    def blocks(self) -> Iterator[Block]:
         """Cut the triangle into blocks that cover each of its pixels once."""
         n_phi, _, n_t = self.c2.shape
-        yield from _blocks((n_phi, self.frames.size, n_t), self.frames, pixels)
+        yield from _blocks(n_phi, n_t, self.frames)
 
 
-def _blocks(shape, frames, pixels: int) -> Iterator[Block]:
-    n_phi, n_rows, n_t = shape
-    tall = max(_BLOCK_ROWS, min(n_rows // 2, pixels // (n_phi * n_t)))
+def _blocks(n_phi, n_t, frames) -> Iterator[Block]:
+    n_rows = frames.size
+    tall = max(_BLOCK_ROWS, min(n_rows // 2, _BLOCK_PIXELS // (n_phi * n_t)))
     tall = -(-n_rows // -(-n_rows // tall))
     for top in range(0, n_rows, tall):
         rows = slice(top, min(top + tall, n_rows))
         here = frames[rows]
         height, width = here.size, n_t - 1 - here[0]
         # Columns of equal number leave no narrow remainder.
-        step = -(-width // -(-width * height // pixels))
+        step = -(-width // -(-width * height // _BLOCK_PIXELS))
         for left in range(here[0] + 1, n_t, step):
             columns = slice(left, min(left + step, n_t))
             across = np.arange(columns.start, columns.stop)
             counts = across > here[:, None] if left <= here[-1] else None
-            n_angles = max(1, pixels // (height * across.size))
+            n_angles = max(1, _BLOCK_PIXELS // (height * across.size))
             for first in range(0, n_phi, n_angles):
                 yield Block(slice(first, min(first + n_angles, n_phi)), rows, columns, counts)
 
@@ -132,7 +132,7 @@ def make_band(c2, frames=None) -> Band:
     # The second turn sums about the mean of the first.
     for _ in range(2):
         y_moments = np.zeros((n_phi, 3))
-        for block in _blocks((n_phi, frames.size, n_t), frames, _BLOCK_PIXELS):
+        for block in _blocks(n_phi, n_t, frames):
             y = np.subtract(c2[block.angles, block.rows, block.columns], centre, dtype=float)
             y = y.reshape(len(y), -1) if block.counts is None else y[:, block.counts]
             y_moments[block.angles] += np.stack([np.full(len(y), y.shape[1]), y.sum(1), np.einsum("ka,ka->k", y, y)], 1)

@@ -19,6 +19,7 @@ import numpy as np
 from homodyne_lib import kernels
 from homodyne_lib.descent import SINGULAR
 from homodyne_lib.layouts import PairLayout
+from homodyne_lib.normal_equations import scaled_inverse
 from homodyne_lib.pixels import PixelAxis
 from homodyne_lib.problem import Problem
 from homodyne_lib.residual_noise import AngleNoise, ResidualNoise
@@ -153,17 +154,14 @@ def _bread(angles, free) -> np.ndarray:
     """Inverse of the Gauss-Newton matrix of the free entries, zero elsewhere."""
     hessian = sum(angle.noise.hessian for angle in angles)
     bread = np.zeros_like(hessian)
-    inner = hessian[np.ix_(free, free)]
-    size = np.sqrt(np.maximum(np.diag(inner), np.finfo(float).tiny))
-    inverse = np.linalg.pinv(inner / np.outer(size, size), rcond=SINGULAR, hermitian=True)
+    size, inverse = scaled_inverse(hessian[np.ix_(free, free)], SINGULAR)
     bread[np.ix_(free, free)] = inverse / np.outer(size, size)
     return bread
 
 
 def _information(angles, score) -> np.ndarray:
     hessian = sum(angle.noise.hessian for angle in angles)
-    size = np.sqrt(np.maximum(np.diag(score), np.finfo(float).tiny))
-    inverse = np.linalg.pinv(score / np.outer(size, size), rcond=SINGULAR, hermitian=True)
+    size, inverse = scaled_inverse(score, SINGULAR)
     return hessian / size @ inverse @ (hessian / size).T
 
 

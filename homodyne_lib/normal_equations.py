@@ -13,9 +13,29 @@ import numpy as np
 from homodyne_lib.backend import array_namespace
 from homodyne_lib.per_angle import PerAngleScaling
 
-__all__ = ["NormalEquations", "normal_equations", "scaling_equations", "solve_scaling"]
+__all__ = ["NormalEquations", "normal_equations", "scaled_inverse", "scaling_equations", "solve_scaling"]
 
 _SINGULAR = 1e-13  # eigenvalue ratio below which a combination of scaling coefficients is not determined
+
+
+def scaled_inverse(matrix, singular: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pseudo-inverse of a symmetric matrix whose rows have units of their own.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (n, n)
+    singular : float
+        Eigenvalue ratio, of the matrix scaled to a diagonal of ones, below which a direction counts as empty.
+
+    Returns
+    -------
+    size : ndarray, shape (n,)
+        Square root of the diagonal.
+    inverse : ndarray, shape (n, n)
+        Of ``matrix / (size sizeᵀ)``.
+    """
+    size = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
+    return size, np.linalg.pinv(matrix / np.outer(size, size), rcond=singular, hermitian=True)
 
 
 class NormalEquations(NamedTuple):
@@ -45,8 +65,7 @@ class NormalEquations(NamedTuple):
         hessian, cross, inner = self.hessian[np.ix_(keep, keep)], self.hessian[keep, p:], self.hessian[p:, p:]
         if n_scaling == 0:
             return hessian
-        size = np.sqrt(np.maximum(np.diag(inner), np.finfo(float).tiny))
-        inverse = np.linalg.pinv(inner / np.outer(size, size), rcond=_SINGULAR, hermitian=True)
+        size, inverse = scaled_inverse(inner, _SINGULAR)
         return hessian - (cross / size) @ inverse @ (cross / size).T
 
 

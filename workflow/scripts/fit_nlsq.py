@@ -1,11 +1,11 @@
 """Fit the model to one record; where it has a flow, also fit it without and compare."""
 
 import script_support
+from scaling_support import configured_scaling
 
 from homodyne_lib.data import read_correlations
 from homodyne_lib.files import read_json, write_json
 from homodyne_lib.nlsq import fit_nlsq
-from homodyne_lib.per_angle import per_angle_scaling
 from homodyne_lib.physics import is_static
 from homodyne_lib.problem import make_problem
 from homodyne_lib.results import flow_test, nlsq_record
@@ -16,9 +16,7 @@ def fit(
 ):
     """Write nlsq.json."""
     record, quantiles = read_correlations(path_to_c2), read_json(path_to_scaling)
-    per_angle = per_angle_scaling(
-        scaling["per_angle_mode"], record.phi, quantiles["contrast"], quantiles["offset"], scaling["fourier_order"]
-    )
+    per_angle = configured_scaling(scaling, record.phi, quantiles)
 
     def fitted(mode, options):
         problem = make_problem(record, per_angle, mode, shear_convention)
@@ -34,7 +32,8 @@ def fit(
         content["warnings"] = [*quantiles["warnings"], *content["warnings"]]
     if not is_static(analysis_mode):
         without = {key: {} for key in ("start", "fixed", "bounds")}
-        _, static = fitted("static", settings | without)
+        # Without start values it needs a search, also where the configuration leaves that out.
+        _, static = fitted("static", settings | without | {"starts": max(settings["starts"], 1)})
         content["flow_test"] = flow_test(static, result, record.c2.shape[1])
         progress(content["flow_test"]["sentence"])
     for warning in content["warnings"]:

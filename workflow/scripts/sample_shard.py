@@ -3,12 +3,12 @@
 import hashlib
 
 import script_support
+from scaling_support import configured_scaling
 
 from homodyne_lib.cmc import sample_shard
 from homodyne_lib.data import read_rows
 from homodyne_lib.draws import write_shard
 from homodyne_lib.files import read_json
-from homodyne_lib.per_angle import per_angle_scaling
 from homodyne_lib.posterior import ShardPosterior
 from homodyne_lib.problem import make_problem
 
@@ -24,9 +24,7 @@ def sample(
     """Write the draws of shard ``shard`` of ``n_shards``."""
     fit, quantiles = read_json(path_to_nlsq), read_json(path_to_scaling)
     band = read_rows(path_to_c2, slice(shard, -1, n_shards))
-    per_angle = per_angle_scaling(
-        scaling["per_angle_mode"], band.phi, quantiles["contrast"], quantiles["offset"], scaling["fourier_order"]
-    )
+    per_angle = configured_scaling(scaling, band.phi, quantiles)
     problem = make_problem(band, per_angle, fit["analysis_mode"], fit["shear_convention"])
     posterior = ShardPosterior(problem, n_shards, nlsq["bounds"], nlsq["fixed"])
     progress(f"shard {shard + 1} of {n_shards}: {problem.n_points} pairs, {len(posterior.names)} numbers")
