@@ -1,4 +1,4 @@
-"""The per-angle mode of the configuration with the quantile estimates of a dataset: what fit, sampler and calibration share."""
+"""The per-angle mode of the configuration with the quantile estimates: what fit, sampler and calibration share."""
 
 from homodyne_lib.per_angle import PerAngleScaling, per_angle_scaling
 
