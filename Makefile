@@ -3,7 +3,9 @@
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 
 # `make run`: the project, where it runs (PROFILE=slurm: on a cluster), and further arguments of Snakemake.
+# `make archive`: the project and its dataset.
 DIR := .
+DATASET :=
 PROFILE :=
 ARGS :=
 
@@ -14,7 +16,7 @@ RUN := $(PY) workflow/run.py
 # compiles its imports again, which takes longer than most jobs.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run demo test test-slow test-slurm bench coverage lint lock
+.PHONY: help env run archive demo test test-slow test-slurm test-conda bench coverage lint lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +26,9 @@ env: ## Make or update .venv from envs/requirements.lock (PYTHON=... chooses the
 
 run: env ## Analyse the project in DIR=..., here (CORES=...) or on a cluster (PROFILE=slurm); goes on after any end
 	@$(RUN) --directory "$(DIR)" $(if $(PROFILE),--workflow-profile $(PROFILE),--cores $(CORES)) $(ARGS)
+
+archive: env ## Pack DATASET=... of the project in DIR=.. with all that makes it again: results/DATASET.tar.gz
+	@$(PY) workflow/archive.py --directory "$(DIR)" "$(DATASET)"
 
 demo: env ## Analyse the three datasets of config/ and print where the reports are (CORES=...)
 	@$(RUN) --cores $(CORES); status=$$?; echo; \
@@ -38,10 +43,14 @@ test-slurm: env ## Run the miniature project on a real SLURM, started here and t
 	@tests/slurm/slurm-up.sh && { trap tests/slurm/slurm-down.sh EXIT; trap 'exit 130' INT TERM; \
 	    $(PY) -m pytest tests/slurm/check_slurm.py; }
 
+test-conda: env ## Run the miniature project with --sdm conda, on channels made of the locked wheels (needs Python 3.12)
+	@$(PY) -m pytest tests/conda/check_conda.py --durations=3
+
 test-slow: env ## Run the long studies: repetitions, starts from anywhere, pages in Chromium (needs it installed)
 	@$(PY) -m pytest tests -m slow --durations=5
 
-bench: env ## Measure fits of all sizes against a dense reference, as a table
+bench: env ## Measure what the workflow costs beside its work, and fits of all sizes against a dense reference, as tables
+	@$(PY) benchmarks/bench_overhead.py
 	@$(PY) benchmarks/bench_nlsq.py
 
 coverage: env ## Count how often error bars contain the truth; hours (ARGS="--config replicas=20 frames=[100]": minutes)

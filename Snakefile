@@ -16,6 +16,7 @@ include: "workflow/rules/ingest.smk"
 include: "workflow/rules/nlsq.smk"
 include: "workflow/rules/cmc.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/provenance.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -31,6 +32,7 @@ rule all:
             dataset=DATASETS,
             format=["html", "pdf"],
         ),
+        collect("results/{dataset}/provenance.json", dataset=DATASETS),
 
 
 onerror:

@@ -13,7 +13,7 @@ sys.path.insert(0, str(HOUSE))
 
 from homodyne_lib import kernels  # noqa: E402
 from homodyne_lib.data import Correlations, write_correlations  # noqa: E402
-from homodyne_lib.layouts import mesh_layout  # noqa: E402
+from homodyne_lib.layouts import numpy_mesh  # noqa: E402
 from homodyne_lib.physics_factors import PhysicsFactors  # noqa: E402
 
 Q, GAP, DT, SIGMA = 0.0054, 2.0e6, 0.1, 0.01
@@ -64,8 +64,7 @@ def synthetic(size: Size, mode: str, seed: int = 1, dtype=np.float64) -> Correla
     factors = PhysicsFactors.from_config(Q, GAP, DT).to_tuple()
     c2 = np.empty((phi.size, n, n), dtype=dtype)
     for k, angle in enumerate(phi):
-        layout = mesh_layout(n, angle, DT)
-        layout = layout._replace(time=np.asarray(layout.time), phi=np.asarray(layout.phi))
+        layout = numpy_mesh(n, angle, DT)
         g2 = OFFSET + CONTRAST * kernels.g1_total(np.array(TRUTH[mode]), layout, *factors)[0] ** 2
         noise = np.triu(SIGMA * rng.standard_normal((n, n)), 1)
         noise += noise.T

@@ -1,31 +1,55 @@
-"""Which array library computes: JAX where it is installed, NumPy otherwise, by the same kernel lines."""
+"""Which array library computes: JAX where it is installed, NumPy otherwise, by the same kernel lines.
+
+JAX is imported by the first that needs it, never by importing this package: most jobs compute with NumPy alone, and its
+import would take longer than their work.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
+from functools import cache, wraps
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-
-try:
-    import jax
-    import jax.numpy as jnp
-
-    jax.config.update("jax_enable_x64", True)
-    HAS_JAX = True
-except ImportError:
-    HAS_JAX = False
 
 __all__ = [
     "HAS_JAX",
     "array_namespace",
     "as_arrays",
+    "compiled",
     "get_device_info",
     "is_traced",
+    "load_jax",
     "require_float64",
     "require_untraced",
     "select_physics_backend",
 ]
+
+HAS_JAX = find_spec("jax") is not None
+"""Whether JAX can be imported."""
+
+# Double precision for JAX, also where the user imports it: by its configuration if it is there, else by the variable
+# that it reads when it comes.
+if sys.modules.get("jax"):
+    sys.modules["jax"].config.update("jax_enable_x64", True)
+else:
+    os.environ["JAX_ENABLE_X64"] = "1"
+
+
+def load_jax():
+    """JAX, imported if nothing has imported it yet."""
+    import jax  # here and not above, so that who computes with NumPy does not wait for it
+
+    return jax
+
+
+def _is_jax(value: Any) -> bool:
+    # Where nothing has imported JAX no value can be its own.
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(value, jax.Array)
 
 
 def select_physics_backend() -> str:
@@ -59,7 +83,8 @@ def require_float64() -> None:
     RuntimeError
         If something switched ``jax_enable_x64`` off after this package was imported.
     """
-    if HAS_JAX and not jax.config.jax_enable_x64:
+    jax = sys.modules.get("jax")
+    if jax is not None and not jax.config.jax_enable_x64:
         raise RuntimeError(
             "JAX computes in single precision because jax_enable_x64 was switched off; the phases of the shear term "
             "need double precision. Remove JAX_ENABLE_X64=0 or call jax.config.update('jax_enable_x64', True)."
@@ -68,7 +93,7 @@ def require_float64() -> None:
 
 def is_traced(value: Any) -> bool:
     """Whether a value is being traced by JAX, so that it has no number yet."""
-    return HAS_JAX and isinstance(value, jax.core.Tracer)
+    return _is_jax(value) and isinstance(value, load_jax().core.Tracer)
 
 
 def require_untraced(name: str, value: Any) -> None:
@@ -82,10 +107,36 @@ def require_untraced(name: str, value: Any) -> None:
 
 def array_namespace(*arrays: Any):
     """Return the module whose functions act on the given arrays: ``jax.numpy`` if any is a JAX array, else ``numpy``."""
-    if HAS_JAX and any(isinstance(a, jax.Array) for a in arrays):
+    if any(map(_is_jax, arrays)):
         require_float64()
-        return jnp
+        return load_jax().numpy
     return np
+
+
+def compiled(kernel: Callable, *static: str) -> Callable:
+    """Compile a kernel for JAX arrays, once for each shape; NumPy arrays run the same lines as they are.
+
+    Parameters
+    ----------
+    kernel : callable
+        Its first argument tells the backend.
+    *static : str
+        Names of arguments that are no arrays; they are passed by name.
+
+    Returns
+    -------
+    callable
+    """
+
+    @cache
+    def fast():
+        return load_jax().jit(kernel, static_argnames=static)
+
+    @wraps(kernel)
+    def dispatch(first, *args, **kwargs):
+        return (fast() if _is_jax(first) else kernel)(first, *args, **kwargs)
+
+    return dispatch
 
 
 def as_arrays(*values: Any) -> tuple:
@@ -98,8 +149,9 @@ def as_arrays(*values: Any) -> tuple:
         return tuple(
             None if v is None else np.asarray(v, dtype=complex if np.iscomplexobj(v) else float) for v in values
         )
+    jax = load_jax()
     require_float64()
-    return tuple(None if v is None else jnp.asarray(v, dtype=float) for v in values)
+    return tuple(None if v is None else jax.numpy.asarray(v, dtype=float) for v in values)
 
 
 def get_device_info() -> dict[str, Any]:
@@ -121,6 +173,7 @@ def get_device_info() -> dict[str, Any]:
             "float64": True,
             "gradients": "numerical",
         }
+    jax = load_jax()
     devices = jax.devices()
     return {
         "backend": "jax",

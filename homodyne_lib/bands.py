@@ -13,6 +13,8 @@ __all__ = ["Band", "Block", "Experiment", "make_band"]
 _BLOCK_PIXELS = 64000
 # Rows of a block, at least: the fewer, the fewer pixels are computed below the diagonal, the more calls are made.
 _BLOCK_ROWS = 32
+# Small data fill blocks at least this far: there, calls cost more than pixels below the diagonal.
+_FEW_PIXELS = 30000
 
 
 class Experiment(NamedTuple):
@@ -84,7 +86,7 @@ class Band(NamedTuple):
 
 def _blocks(n_phi, n_t, frames) -> Iterator[Block]:
     n_rows = frames.size
-    tall = max(_BLOCK_ROWS, min(n_rows // 2, _BLOCK_PIXELS // (n_phi * n_t)))
+    tall = max(_BLOCK_ROWS, min(n_rows, _FEW_PIXELS // (n_phi * n_t)))
     tall = -(-n_rows // -(-n_rows // tall))
     for top in range(0, n_rows, tall):
         rows = slice(top, min(top + tall, n_rows))

@@ -1,134 +1,101 @@
-"""Consensus Monte Carlo: the posterior of a shard by NUTS, and the posterior of all from those of the shards.
+"""Sample a shard with NUTS (NumPyro).
 
 A shard is a strided row band of the upper triangle (rows i ≡ k mod K), so that every shard sees every angle, lag and age,
-and is read as one hyperslab. Shards are combined in unconstrained space with their full covariances.
+and is read as one hyperslab.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import jax
 import numpy as np
-from numpyro.infer import MCMC, NUTS
+from numpyro.infer import NUTS
 
 from homodyne_lib.posterior import ShardPosterior
+from homodyne_lib.shard_files import ShardDraws
 
-__all__ = ["ShardDraws", "combine_shards", "sample_shard"]
+__all__ = ["sample_shard"]
 
 
 # Whitened posteriors turn within 7 to 15 steps; where a flow is not seen and prior and data meet at an edge, longer
 # trajectories only cost: 31 steps are taken at most.
 _MAX_TREE_DEPTH = 5
-
-
-@dataclass(frozen=True, eq=False)
-class ShardDraws:
-    """Draws of one shard.
-
-    Attributes
-    ----------
-    x : ndarray, shape (n_chains, n_draws, n_free + 1 + n_scaling)
-        Unconstrained coordinates, log noise scale, scaling coefficients.
-    stats : dict of str to ndarray, shape (n_chains, n_draws)
-        ``diverging``, ``energy``, ``n_steps``, ``acceptance_rate`` of the sampler.
-    time : ndarray, shape (n_t,)
-        Time axis of the coordinates [s].
-    """
-
-    x: np.ndarray
-    stats: dict[str, np.ndarray]
-    time: np.ndarray
+# All heavy work is done in NumPy; what XLA compiles here is small, and compiling it well takes longer than running it.
+_COMPILER = {"xla_backend_optimization_level": 0}
 
 
 def sample_shard(
     posterior: ShardPosterior,
-    start,
     *,
     seed: int,
     n_warmup: int,
     n_draws: int,
     n_chains: int = 4,
     target_acceptance: float = 0.9,
+    adapt_mass: bool = False,
     progress: Callable[[str], None] = lambda text: None,
 ) -> ShardDraws:
-    """Sample a shard with NUTS (NumPyro), whitened by the Gauss-Newton matrix at the fit.
+    """Sample a shard with NUTS, whitened by the Gauss-Newton matrix at the fit.
 
     Parameters
     ----------
     posterior : ShardPosterior
-    start : array_like, shape (p,)
-        Fitted physical parameters [units of the parameter table].
     seed : int
     n_warmup, n_draws, n_chains : int
         Of each chain.
     target_acceptance : float
+    adapt_mass : bool
+        Learn the mass matrix too. What the data determine is whitened so well that a matrix learnt from a hundred draws is
+        worse, and takes twice the gradients; what they leave open is not.
     progress : callable
         Told of each chain.
 
     Returns
     -------
     ShardDraws
-    """
-    centre, factor = posterior.laplace(start)
-
-    @jax.jit
-    def potential(z):
-        return -posterior.log_density(centre + factor @ z)
-
-    kernel = NUTS(
-        potential_fn=potential, dense_mass=True, target_accept_prob=target_acceptance, max_tree_depth=_MAX_TREE_DEPTH
-    )
-    sampler = MCMC(kernel, num_warmup=n_warmup, num_samples=n_draws, num_chains=1, progress_bar=False)
-    scaling = jax.jit(jax.vmap(posterior.draw_scaling))
-    chains, stats = [], []
-    for chain, key in enumerate(jax.random.split(jax.random.PRNGKey(seed), n_chains)):
-        key_start, key_run, key_scaling = jax.random.split(key, 3)
-        fields = ("diverging", "energy", "num_steps", "accept_prob")
-        sampler.run(key_run, init_params=jax.random.normal(key_start, centre.shape), extra_fields=fields)
-        x = centre + sampler.get_samples() @ factor.T
-        normal = jax.random.normal(key_scaling, (n_draws, posterior.problem.scaling.n_parameters))
-        chains.append(np.concatenate([x, scaling(x, normal)], axis=1))
-        taken = {name: np.asarray(value) for name, value in sampler.get_extra_fields().items()}
-        stats.append([taken[name] for name in fields])
-        progress(
-            f"chain {chain + 1} of {n_chains}: {n_warmup} + {n_draws} draws, {taken['num_steps'].mean():.1f} gradients a "
-            f"draw, {int(taken['diverging'].sum())} divergences"
-        )
-    labels = ("diverging", "energy", "n_steps", "acceptance_rate")
-    by_label = dict(zip(labels, np.moveaxis(np.array(stats, dtype=float), 1, 0), strict=True))
-    return ShardDraws(np.stack(chains), by_label, posterior.coordinates.time)
-
-
-def combine_shards(shards: Sequence[np.ndarray]) -> np.ndarray:
-    """Consensus draws from the draws of all shards: precision-weighted, with full covariances (Scott et al. 2016, sec. 3.1).
-
-    Parameters
-    ----------
-    shards : sequence of ndarray, shape (n_chains, n_draws, d)
-        Unconstrained draws; all of one shape.
-
-    Returns
-    -------
-    ndarray, shape (n_chains, n_draws, d)
-        Exact where the shards' posteriors are normal; the draws themselves where there is one shard.
 
     Raises
     ------
     ValueError
-        If shapes differ, or a shard has too few draws for its covariance.
+        If the density is not finite where a chain starts.
     """
-    shapes = {np.shape(x) for x in shards}
-    if len(shapes) != 1:
-        raise ValueError(
-            f"shards have draws of different shapes, {sorted(shapes)}; sample them with one configuration."
+    inner = len(posterior.factor)
+    centre, factor = posterior.centre[:inner], posterior.factor
+    kernel = NUTS(
+        potential_fn=lambda z: -posterior.log_density(centre + factor @ z),
+        dense_mass=True,
+        adapt_mass_matrix=adapt_mass,
+        target_accept_prob=target_acceptance,
+        max_tree_depth=_MAX_TREE_DEPTH,
+    )
+    # One step is compiled once for all chains; a loop here can be interrupted, and can tell how far it is.
+    begin = jax.jit(lambda key, z: kernel.init(key, n_warmup, z, (), {}), compiler_options=_COMPILER)
+    advance = jax.jit(lambda state: kernel.sample(state, (), {}), compiler_options=_COMPILER)
+    complete = jax.jit(jax.vmap(lambda z, normal: posterior.draw(centre + factor @ z, normal)))
+    fields = {"diverging": "diverging", "energy": "energy", "num_steps": "n_steps", "accept_prob": "acceptance_rate"}
+    chains, stats = [], []
+    for chain, key in enumerate(jax.random.split(jax.random.PRNGKey(seed), n_chains)):
+        key_start, key_run, key_scaling = jax.random.split(key, 3)
+        state = begin(key_run, jax.random.normal(key_start, centre.shape))
+        if not np.isfinite(state.potential_energy):
+            raise ValueError(
+                f"the posterior density is {-float(state.potential_energy)} where chain {chain + 1} starts."
+            )
+        states = []
+        for number in range(n_warmup + n_draws):
+            state = advance(state)
+            if number >= n_warmup:
+                states.append(jax.tree.map(np.asarray, (state.z, [getattr(state, field) for field in fields])))
+        z = np.array([z for z, _ in states])
+        normal = jax.random.normal(key_scaling, (n_draws, posterior.problem.scaling.n_parameters))
+        chains.append(complete(z, normal))
+        stats.append(np.array([taken for _, taken in states], dtype=float).T)
+        steps, diverged = stats[-1][2].mean(), int(stats[-1][0].sum())
+        progress(
+            f"chain {chain + 1} of {n_chains}: {n_warmup} + {n_draws} draws, {steps:.1f} gradients a draw, "
+            f"{diverged} divergences"
         )
-    n_chains, n_draws, d = shapes.pop()
-    if len(shards) == 1:
-        return np.asarray(shards[0])
-    if n_chains * n_draws <= 2 * d:
-        raise ValueError(f"{n_chains * n_draws} draws cannot give the covariance of {d} numbers; raise cmc.draws.")
-    weights = [np.linalg.inv(np.cov(np.reshape(x, (-1, d)), rowvar=False)) for x in shards]
-    weighted = sum(np.asarray(x) @ w for x, w in zip(shards, weights, strict=True))
-    return weighted @ np.linalg.inv(sum(weights))
+    x, slope = (np.stack([np.asarray(part) for part in parts]) for parts in zip(*chains, strict=True))
+    by_name = dict(zip(fields.values(), np.moveaxis(np.array(stats), 1, 0), strict=True))
+    return ShardDraws(x, slope, posterior.centre, posterior.anchor, by_name, posterior.coordinates.time)

@@ -10,16 +10,14 @@ import numpy as np
 
 from homodyne_lib.data import Correlations
 from homodyne_lib.jax_backend import compute_g1_total_points, compute_g2_scaled
+from homodyne_lib.lag_bins import LagBins
 
 __all__ = ["AngularDecay", "Comparison", "angular_decay", "compare", "shrink"]
 
-_LAG_BINS = 24
-_AGE_BINS = 24
-# Ages at which the decay is drawn, as shares of the record: dynamics change fastest at its start.
-_AGES = ((0.02, 0.06), (0.15, 0.20), (0.40, 0.50), (0.70, 0.80))
 _DECAYS = (0.8, 0.5, 0.2)
 """Decays, averaged over age and angle, at whose lags the angles are compared."""
 _STEP = 2.0  # of the model over the angle [deg]
+_PARTS = 4  # of the record: few, so that its noise does not remember the one before
 
 RESIDUAL_EDGES = np.linspace(-6.0, 6.0, 49)
 
@@ -43,8 +41,8 @@ class Comparison:
     ages : ndarray, shape (n_ages, 2)
         First and last t1 of each window of age [s].
     data_decay, model_decay, decay_error : ndarray, shape (n_phi, n_ages, n_bins)
-        (c2 - O)/C averaged over a window of age, and the standard error that the scatter of its rows gives; NaN where
-        there is no pair.
+        (c2 - O)/C averaged over a window of age, and the standard error that windows as wide, all along the record and at
+        all angles, show in the residuals; NaN where there is no pair.
     lag_profile, age_profile : ndarray, shape (n_phi, n_bins), (n_phi, n_age_bins)
         Mean residual [σ] at each lag and each age t1.
     lag_entries, age_entries : ndarray, shape (n_bins,), (n_age_bins,)
@@ -88,7 +86,7 @@ class AngularDecay:
     lags : ndarray, shape (n_lags,)
         [s]
     data, error : ndarray, shape (n_lags, n_phi)
-        (c2 - O)/C averaged over all ages, and the standard error of independent entries.
+        (c2 - O)/C averaged over all ages, and the standard error that the scatter of parts of the record gives.
     model_phi : ndarray, shape (n,)
         [deg]
     model : ndarray, shape (n_lags, n)
@@ -125,52 +123,6 @@ def shrink(matrix: np.ndarray, block: int) -> np.ndarray:
     return np.divide(sums(np.where(finite, matrix, 0.0)), count, out=np.full(count.shape, np.nan), where=count > 0)
 
 
-class _Bins:
-    """Sums of a matrix over bins of lag, row by row: what every profile is made of."""
-
-    def __init__(self, n_t: int):
-        self.i, self.j = np.triu_indices(n_t, 1)
-        # Single lags first, then ever wider groups.
-        edges = np.unique(np.round(np.geomspace(1, n_t, _LAG_BINS + 1)))
-        group = np.searchsorted(edges, np.arange(1, n_t), side="right") - 1
-        self.shape = n_t, int(group[-1]) + 1
-        self.key = self.i * self.shape[1] + group[self.j - self.i - 1]
-        self.count = self.sums(np.ones((n_t, n_t)))
-        self.lag = np.bincount(group, np.arange(1, n_t) * np.arange(n_t - 1, 0, -1)) / self.count.sum(axis=0)
-        starts = [round(low * n_t) for low, _ in _AGES]
-        stops = [max(round(high * n_t), start + 2) for (_, high), start in zip(_AGES, starts, strict=True)]
-        self.windows = [slice(start, stop) for start, stop in zip(starts, stops, strict=True)]
-        self.age_starts = np.unique(np.linspace(0, n_t - 1, _AGE_BINS + 1).astype(int)[:-1])
-
-    def sums(self, matrix: np.ndarray) -> np.ndarray:
-        """Sums of the upper triangle, shape (n_t, n_bins)."""
-        weights = matrix[self.i, self.j]
-        return np.bincount(self.key, weights, minlength=self.shape[0] * self.shape[1]).reshape(self.shape)
-
-    def means(self, sums: np.ndarray) -> np.ndarray:
-        """Means over each window of age, shape (n_ages, n_bins)."""
-        return np.array([_ratio(sums[rows].sum(axis=0), self.count[rows].sum(axis=0)) for rows in self.windows])
-
-    def errors(self, sums: np.ndarray) -> np.ndarray:
-        """Standard errors of :meth:`means` from the scatter of rows: pairs that share a frame count once."""
-        by_row = _ratio(sums, self.count)
-        found = []
-        for rows in self.windows:
-            n = np.isfinite(by_row[rows]).sum(axis=0)
-            mean = _ratio(np.nansum(by_row[rows], axis=0), n)
-            found.append(np.sqrt(_ratio(np.nansum(np.square(by_row[rows] - mean), axis=0), n * (n - 1))))
-        return np.array(found)
-
-    def by_age(self, sums: np.ndarray) -> np.ndarray:
-        """Sums over bins of age, all lags, shape (n_age_bins,)."""
-        return np.add.reduceat(sums.sum(axis=1), self.age_starts)
-
-
-def _ratio(numerator, denominator):
-    """Divide; NaN where there is nothing to divide by."""
-    return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator > 0)
-
-
 def _geometry(record: Correlations, nlsq: Mapping[str, Any]) -> tuple[list[float], float]:
     """Fitted parameters, and the gap [Å], which does not enter in static modes."""
     return [entry["value"] for entry in nlsq["parameters"].values()], record.stator_rotor_gap or 1.0
@@ -193,9 +145,9 @@ def compare(record: Correlations, nlsq: Mapping[str, Any], pixels: int) -> Compa
     Comparison
     """
     n_t = len(record.frames)
-    time, block, bins = np.arange(n_t) * record.dt, -(-n_t // pixels), _Bins(n_t)
+    time, block, bins = np.arange(n_t) * record.dt, -(-n_t // pixels), LagBins(n_t)
     params, gap = _geometry(record, nlsq)
-    found, counts, products, squares = [], 0, 0.0, 0.0
+    found, counts, products, squares, scatter = [], 0, 0.0, 0.0, 0.0
     scaling = nlsq["scaling"]
     for c2, phi, sigma, contrast, offset in zip(
         record.c2, record.phi, record.sigma, scaling["contrast"], scaling["offset"], strict=True
@@ -214,14 +166,17 @@ def compare(record: Correlations, nlsq: Mapping[str, Any], pixels: int) -> Compa
         squares += np.sum(np.square(upper[beside]))
         np.fill_diagonal(residual, np.nan)
         residual_sums = bins.sums(residual)
+        scatter = scatter + bins.scatter(residual_sums)
         decays = [(bins.means(bins.sums(matrix)) - offset) / contrast for matrix in (c2, model)]
         profiles = [residual_sums.sum(axis=0), bins.by_age(residual_sums)]
         maps = [shrink(matrix, block) for matrix in (c2, model, residual * block)]
-        found.append([*maps, *decays, bins.errors(residual_sums) * sigma / contrast, *profiles])
-    data, model, residual, data_decay, model_decay, error, by_lag, by_age = (
+        found.append([*maps, *decays, *profiles])
+    data, model, residual, data_decay, model_decay, by_lag, by_age = (
         np.array(part) for part in zip(*found, strict=True)
     )
     lag_entries, age_entries = bins.count.sum(axis=0), bins.by_age(bins.count)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.where(bins.pairs() > 0, np.sqrt(scatter[0] / scatter[1] / bins.pairs()), np.nan)
     return Comparison(
         phi=np.asarray(record.phi),
         duration=float(time[-1]),
@@ -233,7 +188,7 @@ def compare(record: Correlations, nlsq: Mapping[str, Any], pixels: int) -> Compa
         ages=np.array([time[rows][[0, -1]] for rows in bins.windows]),
         data_decay=data_decay,
         model_decay=model_decay,
-        decay_error=error,
+        decay_error=error * (record.sigma / np.abs(scaling["contrast"]))[:, None, None],
         lag_profile=by_lag / lag_entries,
         lag_entries=lag_entries,
         age=bins.by_age(bins.count * time[:, None]) / age_entries,
@@ -265,23 +220,28 @@ def angular_decay(record: Correlations, nlsq: Mapping[str, Any], comparison: Com
     bins = {int(np.nanargmin(np.abs(decay - level))) for level in _DECAYS}
     steps = sorted({int(np.clip(round(comparison.lag[k] / record.dt), 1, n_t - 2)) for k in bins})
     contrast, offset = np.array(scaling["contrast"]), np.array(scaling["offset"])
-    phi = np.asarray(record.phi)
+    phi, size = np.asarray(record.phi), np.asarray(record.sigma) / np.abs(contrast)
     model_phi = np.linspace(phi.min(), phi.max(), 2 + int(np.ptp(phi) / _STEP))
     data, error, model = [], [], []
     for k in steps:
-        data.append((np.diagonal(record.c2, k, axis1=1, axis2=2).mean(axis=1) - offset) / contrast)
-        error.append(record.sigma / contrast / np.sqrt(n_t - k))
         t1 = np.arange(n_t - k) * record.dt
-        g1 = compute_g1_total_points(
-            params,
-            np.tile(t1, len(model_phi)),
-            np.tile(t1 + k * record.dt, len(model_phi)),
-            np.repeat(model_phi, len(t1)),
-            record.q,
-            gap,
-            record.dt,
-            nlsq["shear_convention"],
-        )
-        model.append(np.square(np.asarray(g1)).reshape(len(model_phi), -1).mean(axis=1))
+
+        def decay_at(angles, t1=t1, t2=t1 + k * record.dt):
+            points = np.tile(t1, len(angles)), np.tile(t2, len(angles)), np.repeat(angles, len(t1))
+            g1 = compute_g1_total_points(params, *points, record.q, gap, record.dt, nlsq["shear_convention"])
+            return np.square(np.asarray(g1)).reshape(len(angles), -1)
+
+        measured = (np.diagonal(record.c2, k, axis1=1, axis2=2) - offset[:, None]) / contrast[:, None]
+        data.append(measured.mean(axis=1))
+        error.append(size * _scatter_of_parts((measured - decay_at(phi)) / size[:, None]))
+        model.append(decay_at(model_phi).mean(axis=1))
     lags = np.array(steps) * record.dt
     return AngularDecay(phi, lags, np.array(data), np.array(error), model_phi, np.array(model))
+
+
+def _scatter_of_parts(residual: np.ndarray) -> float:
+    """Standard error of the mean of a row, shape (n_rows, n), whose neighbours scatter together: from sums of parts."""
+    n = residual.shape[1]
+    starts = np.unique(np.linspace(0, n, min(_PARTS, n) + 1).astype(int)[:-1])
+    lengths = np.diff([*starts, n])
+    return float(np.sqrt(np.mean(np.square(np.add.reduceat(residual, starts, axis=1)) / lengths) / n))

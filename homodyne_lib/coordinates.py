@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_sigmoid, sigmoid
+from scipy.special import logit, ndtr, ndtri
 
 from homodyne_lib.parameter_scales import prior_normal, search_bounds, to_search_scale
 from homodyne_lib.physics_utils import power_law
@@ -133,11 +134,11 @@ class Coordinates:
             target[amplitude], shares[offset] = np.log(growing / share), np.log(share)
         inside = (np.array([target[name] for name in self.free]) - self.lower) / (self.upper - self.lower)
         inside = np.clip(inside, _INSIDE, 1 - _INSIDE)
-        logit = np.log(inside / (1 - inside))
-        x = np.array([shares[n] if n in self._by_share else logit[k] for k, n in enumerate(self.free)])
+        u = logit(inside)
+        x = np.array([shares[n] if n in self._by_share else u[k] for k, n in enumerate(self.free)])
         if self._folded is not None:
             low, high = self._shear_range
-            rate = np.exp(self.lower + inside * (self.upper - self.lower))[self._folded]
+            rate = np.exp((self.lower + inside * (self.upper - self.lower))[self._folded])
             x[self._folded] = np.arctanh(np.sqrt((rate**2 - low**2) / (high**2 - low**2)))
         for exponent, share in self._slopes:
             x[exponent] *= np.exp(x[share])
@@ -163,6 +164,22 @@ class Coordinates:
         bend = jnp.where(self._logistic, log_sigmoid(u) + log_sigmoid(-u), 0.0)
         volume = sum(-u[share] for _, share in self._slopes)
         return jnp.sum(bend) + volume - 0.5 * (jnp.sum(normal) + x[-1] ** 2)
+
+    def prior_draws(self, n_draws: int, seed: int = 0) -> np.ndarray:
+        """Coordinates drawn from :meth:`log_prior`, shape (n_draws, n_free + 1)."""
+        rng, n_free = np.random.default_rng(seed), len(self.free)
+        mean, sd = self._prior
+        # Normal between the bounds, by the inverse of its distribution function.
+        low, high = (ndtr((bound - mean) / sd) for bound in (self.lower, self.upper))
+        inside = mean + sd * ndtri(low + (high - low) * rng.random((n_draws, n_free)))
+        x = rng.standard_normal((n_draws, n_free + 1))
+        u = logit((inside - self.lower) / (self.upper - self.lower))
+        x[:, :n_free] = np.where(self._logistic, u, _SHARE_SD * x[:, :n_free])
+        if self._folded is not None:
+            x[:, self._folded] = np.arctanh(rng.uniform(-1.0, 1.0, n_draws))
+        for exponent, share in self._slopes:
+            x[:, exponent] *= np.exp(x[:, share])
+        return x
 
     def natural_draws(self, x, scaling_names: Sequence[str]) -> dict[str, np.ndarray]:
         """Draws by name in the units of the parameter table.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from homodyne_lib.comparison import AngularDecay, Comparison
 from homodyne_lib.style import (
@@ -16,6 +15,7 @@ from homodyne_lib.style import (
     WIDTH,
     WIDTH_NARROW,
     colormap,
+    label_log_axis,
     new_figure,
     shades,
     styled,
@@ -23,8 +23,7 @@ from homodyne_lib.style import (
 
 __all__ = ["angle_colours", "correlation_maps", "decays", "decays_over_angle", "map_limits"]
 
-_COLUMNS = 6
-_MAPS = 12  # angles to a figure of maps, which then fits a page of paper
+_COLUMNS = 6  # angles beside each other; a figure of maps has one such row, which fits a page of paper with text
 
 
 def _degrees(phi: float) -> str:
@@ -48,22 +47,22 @@ def correlation_maps(comparison: Comparison) -> list[Figure]:
     Returns
     -------
     list of matplotlib.figure.Figure
-        As many as fill a page each; a column an angle. Data and model of all angles are on one colour scale, residuals on
+        At most six angles each, a column an angle. Data and model of all angles are on one colour scale, residuals on
         ±4 of the noise of a pixel.
     """
     n_phi = len(comparison.phi)
-    n_figures = -(-n_phi // _MAPS)
+    n_figures = -(-n_phi // _COLUMNS)
     return [_maps(comparison, part) for part in np.array_split(np.arange(n_phi), n_figures)]
 
 
 @styled
 def _maps(comparison: Comparison, angles) -> Figure:
-    n_bands = -(-len(angles) // _COLUMNS)
-    columns = -(-len(angles) // n_bands)
-    left, right, gap, head, foot, scale = 0.62, 0.08, 0.07, 0.22, 0.42, 0.62  # [inch]
-    side = min((WIDTH - left - right - gap * (columns - 1)) / columns, 1.6)
-    tall = head + 3 * side + 2 * gap + foot
-    height = n_bands * tall + scale
+    left, right, gap, head, foot, scale = 0.62, 0.08, 0.07, 0.22, 0.36, 0.54  # [inch]
+    # As wide in every figure of a dataset.
+    columns = -(-len(comparison.phi) // -(-len(comparison.phi) // _COLUMNS))
+    side = min((WIDTH - left - right - gap * (columns - 1)) / columns, 1.3)
+    left += 0.5 * (WIDTH - left - right - columns * (side + gap) + gap)
+    height = head + 3 * side + 2 * gap + foot + scale
     figure = new_figure(WIDTH, height, layout=None)
 
     def place(x, y, width, depth):
@@ -76,10 +75,9 @@ def _maps(comparison: Comparison, angles) -> Figure:
         ("residual", comparison.residual, "RdBu_r", -RESIDUAL_LIMIT, RESIDUAL_LIMIT),
     )
     images = {}
-    for k, angle in enumerate(angles):
-        line, column = divmod(k, columns)
+    for column, angle in enumerate(angles):
         for row, (name, maps, colours, bottom, top) in enumerate(rows):
-            x, y = left + column * (side + gap), line * tall + head + row * (side + gap)
+            x, y = left + column * (side + gap), head + row * (side + gap)
             axes = place(x, y, side, side)
             images[name] = _draw_map(axes, maps[angle], comparison.duration, colours, bottom, top)
             axes.tick_params(labelbottom=row == 2, labelleft=column == 0)
@@ -93,7 +91,7 @@ def _maps(comparison: Comparison, angles) -> Figure:
     unit = "σ" if comparison.block == 1 else f"σ/{comparison.block}"
     for x, name, label in ((0.1, "data", "$c_2$, data and model"), (0.54, "residual", f"residual [{unit}]")):
         bar = figure.colorbar(
-            images[name], place(x * WIDTH, height - 0.5, width, 0.1), orientation="horizontal", extend="both"
+            images[name], place(x * WIDTH, height - 0.45, width, 0.1), orientation="horizontal", extend="both"
         )
         bar.set_label(label, labelpad=1)
         bar.outline.set_linewidth(0.4)
@@ -109,6 +107,7 @@ def _draw_map(axes, matrix, duration, colours, bottom, top):
         vmin=bottom,
         vmax=top,
         aspect="equal",
+        interpolation="nearest",  # noise is not smoothed
     )
     axes.locator_params(nbins=2)
     axes.spines[:].set_visible(True)
@@ -121,19 +120,15 @@ def angle_colours(phi) -> ScalarMappable:
     return ScalarMappable(Normalize(np.min(phi), np.max(phi)), shades())
 
 
-def _log_decades(axis) -> None:
-    """Label decades only; between them ticks without numbers."""
-    axis.set_major_locator(LogLocator(numticks=20))
-    axis.set_minor_formatter(NullFormatter())
-
-
 @styled
-def decays(comparison: Comparison) -> Figure:
+def decays(comparison: Comparison, bands: np.ndarray) -> Figure:
     """Draw the decay with lag at several ages, a panel an angle: points with errors are data, lines the model.
 
     Parameters
     ----------
     comparison : Comparison
+    bands : ndarray, shape (2, n_phi, n_ages, n_bins)
+        Edges of the model's bands.
 
     Returns
     -------
@@ -142,23 +137,24 @@ def decays(comparison: Comparison) -> Figure:
     n_phi = len(comparison.phi)
     n_rows = -(-n_phi // _COLUMNS)
     columns = -(-n_phi // n_rows)
-    figure = new_figure(WIDTH if n_phi > 2 else WIDTH_NARROW, 0.75 + (1.25 if n_rows > 1 else 1.8) * n_rows)
+    figure = new_figure(WIDTH if n_phi > 2 else WIDTH_NARROW, 0.75 + (1.12 if n_rows > 1 else 1.8) * n_rows)
     panels = figure.subplots(n_rows, columns, sharex=True, sharey=True, squeeze=False)
     colours = shades(len(comparison.ages)).colors
-    for axes, phi, data, model, error in zip(
-        panels.flat, comparison.phi, comparison.data_decay, comparison.model_decay, comparison.decay_error, strict=False
-    ):
+    for number, (axes, phi) in enumerate(zip(panels.flat, comparison.phi, strict=False)):
         axes.axhline(0.0, color=CYCLE["guide"], lw=0.5)
         for k, (window, colour) in enumerate(zip(comparison.ages, colours, strict=True)):
-            style = {"fmt": MARKERS[k], "ms": 2.2, "mec": "none", "elinewidth": 0.6, "alpha": 0.8}
-            axes.errorbar(comparison.lag, data[k], error[k], color=colour, label=_window(window), **style)
-            axes.plot(comparison.lag, model[k], "-", lw=1.0, color=colour)
+            # From behind: bands, error bars, points, lines.
+            axes.fill_between(comparison.lag, *bands[:, number, k], color=colour, alpha=0.2, lw=0, zorder=1)
+            style = {"fmt": MARKERS[k], "ms": 2.4, "mec": "none", "elinewidth": 0.5, "ecolor": (*to_rgb(colour), 0.4)}
+            data, error = comparison.data_decay[number, k], comparison.decay_error[number, k]
+            axes.errorbar(comparison.lag, data, error, color=colour, label=_window(window), zorder=2, **style)
+            axes.plot(comparison.lag, comparison.model_decay[number, k], "-", lw=0.9, color=colour, zorder=3)
         axes.set_title(_degrees(phi), pad=3)
     for axes in panels.flat[n_phi:]:
         axes.remove()
     panels[0, 0].set(xscale="log", ylim=_decay_limits(comparison))
     for axes in panels.flat[:n_phi]:
-        _log_decades(axes.xaxis)
+        label_log_axis(axes.xaxis)
         axes.xaxis.set_tick_params(labelbottom=axes in panels.flat[max(n_phi - columns, 0) :])
     figure.supxlabel("lag $t_2 - t_1$ [s]", fontsize=8)
     figure.supylabel("$(c_2 - O)/C$", fontsize=8)

@@ -89,8 +89,8 @@ def solve(problem: Problem, start, bounds=None, fixed=None, max_evaluations=200,
     lower, upper = search_bounds(compressed.free, bounds)
     v = to_search_scale(compressed.free, np.asarray(start, dtype=float)[compressed.index])
     margin = 1e-3 * (upper - lower)
-    # Where nothing changes with the parameters, SciPy divides by a predicted reduction of almost zero.
-    with np.errstate(over="ignore"):
+    # Where nothing changes with the parameters, SciPy divides by a predicted reduction or a slope of zero, and stops.
+    with np.errstate(over="ignore", divide="ignore"):
         outcome = least_squares(
             compressed.residuals,
             np.clip(v, lower + margin, upper - margin),

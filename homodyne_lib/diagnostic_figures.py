@@ -1,9 +1,9 @@
-"""Figures that ask whether to believe: corner plot, chains, residuals against lag and age."""
+"""Figures that ask whether to believe: corner plot, chains, shards, residuals against lag and age."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,11 +12,12 @@ from scipy.stats import binom, norm, rankdata
 from homodyne_lib.comparison import RESIDUAL_EDGES, Comparison
 from homodyne_lib.data_figures import angle_colours
 from homodyne_lib.physics import PARAMETERS
-from homodyne_lib.style import CYCLE, MISSING, WIDTH, new_figure, shades, styled
+from homodyne_lib.style import CYCLE, MISSING, WIDTH, label_log_axis, new_figure, shades, styled
 
-__all__ = ["chains", "corner", "residuals"]
+__all__ = ["chains", "corner", "residuals", "shard_agreement"]
 
 _RANK_BINS = 20
+_POINTS = 1500  # in a panel of the corner plot
 
 
 def _scale(values) -> int:
@@ -52,14 +53,14 @@ def corner(
     Returns
     -------
     matplotlib.figure.Figure
-        Draws as they are: no smoothing.
+        Draws as they are: no smoothing. Of more than 1500, pairs show evenly spaced ones.
     """
     names = list(draws)
     scales = {name: _scale(values) for name, values in draws.items()}
     marks = [(fit, CYCLE["fit"], "-"), (truth or {}, CYCLE["truth"], "--")]
     limits = {name: _limits([*draws[name], *(known[name] for known, *_ in marks if name in known)]) for name in names}
     before, beyond, gap = 0.66, 0.08, 0.09  # [inch]
-    side = min((WIDTH - before - beyond + gap) / len(names) - gap, 1.3)
+    side = min((WIDTH - before - beyond + gap) / len(names) - gap, 1.1)
     width = before + beyond + len(names) * (side + gap) - gap
     figure = new_figure(width, width, layout=None)
 
@@ -105,8 +106,9 @@ def _draw_pair(axes, left: str, below: str, draws, scales, marks) -> None:
         axes.hist(x, 24, color=CYCLE["posterior"], alpha=0.6, lw=0)
         axes.set_yticks([])
     else:
-        style = {"ms": 1.8, "mew": 0, "alpha": 0.5, "color": CYCLE["posterior"], "rasterized": True}
-        axes.plot(x, scaled(draws[below], below), ".", **style)
+        style = {"ms": 1.8, "mew": 0, "alpha": 0.5, "color": CYCLE["posterior"]}
+        some = slice(None, None, -(-len(x) // _POINTS))
+        axes.plot(x[some], scaled(draws[below], below)[some], ".", **style)
     for values, colour, line in marks:
         if left in values:
             axes.axvline(scaled(values[left], left), color=colour, ls=line, lw=0.8)
@@ -167,6 +169,41 @@ def chains(draws: Mapping[str, np.ndarray]) -> Figure:
 
 
 @styled
+def shard_agreement(
+    shards: Sequence[Mapping[str, Mapping[str, float]]], combined: Mapping[str, tuple[float, float]]
+) -> Figure:
+    """Draw what each shard found for each parameter, beside what all found together.
+
+    Parameters
+    ----------
+    shards : sequence of mapping
+        Each with ``mean`` and ``sd`` by parameter.
+    combined : mapping of str to (float, float)
+        Mean and standard deviation of the combined posterior, of the parameters to draw.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        All less the combined mean, in units of the combined standard deviation.
+    """
+    figure = new_figure(WIDTH, 2.2)
+    axes = figure.subplots()
+    places = np.linspace(-1, 1, len(shards)) * min(0.35, 0.06 * len(shards))
+    axes.axhspan(-1, 1, color=MISSING, lw=0)
+    axes.axhline(0.0, color=CYCLE["guide"], lw=0.6)
+    for place, colour, shard in zip(places, shades(len(shards)).colors, shards, strict=True):
+        means = [(shard["mean"][name] - mean) / sd for name, (mean, sd) in combined.items()]
+        spread = [shard["sd"][name] / sd for name, (_, sd) in combined.items()]
+        axes.errorbar(np.arange(len(combined)) + place, means, spread, fmt="o", ms=3, elinewidth=0.8, color=colour)
+    for edge in np.arange(len(combined) - 1) + 0.5:
+        axes.axvline(edge, color=MISSING, lw=0.6)
+    axes.set_xticks(range(len(combined)), [f"${PARAMETERS[name].symbol}$" for name in combined])
+    axes.tick_params(axis="x", length=0)
+    axes.set(xlim=(-0.5, len(combined) - 0.5), ylabel="shard less all\n[sd of all]")
+    return figure
+
+
+@styled
 def residuals(comparison: Comparison) -> Figure:
     """Draw mean residuals against lag and age, and the distribution of all.
 
@@ -193,6 +230,7 @@ def residuals(comparison: Comparison) -> Figure:
             axes.plot(x, profile, "-", lw=0.8, color=colour)
         axes.set_xlabel(label)
     lag.set(xscale="log", ylabel="mean residual [σ]")
+    label_log_axis(lag.xaxis)
     middle = 0.5 * (RESIDUAL_EDGES[1:] + RESIDUAL_EDGES[:-1])
     spread.stairs(comparison.histogram, RESIDUAL_EDGES, color=CYCLE["posterior"], label="residuals")
     spread.plot(middle, norm.pdf(middle), "--", lw=0.9, color=CYCLE["truth"], label="normal")

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from homodyne_lib.backend import HAS_JAX, array_namespace, require_float64
-
-if HAS_JAX:
-    import jax
-    import jax.numpy as jnp
+from homodyne_lib.backend import HAS_JAX, array_namespace, compiled, load_jax, require_float64
 
 __all__ = ["DIAGONAL_METHODS", "apply_diagonal_correction", "apply_diagonal_correction_batch"]
 
@@ -103,13 +99,13 @@ def _interpolation(c2, interpolation_method):
 _METHODS = {"basic": _basic, "statistical": _statistical, "interpolation": _interpolation}
 
 
-def _replace(c2, method, options):
+def _replaced(c2, method, options):
     xp = array_namespace(c2)
     diagonal = _METHODS[method](c2, **dict(options)).astype(c2.dtype)
     return xp.where(xp.eye(c2.shape[-1], dtype=bool), diagonal[..., None], c2)
 
 
-_replace_compiled = jax.jit(_replace, static_argnames=("method", "options")) if HAS_JAX else None
+_replace = compiled(_replaced, "method", "options")
 
 
 def _correct(c2, ndim, method, backend, config):
@@ -120,16 +116,15 @@ def _correct(c2, ndim, method, backend, config):
     if backend == "jax":
         if not HAS_JAX:
             raise ValueError("backend 'jax' was asked for and JAX is not installed; install it or choose numpy.")
+        xp = load_jax().numpy
         require_float64()
-        xp = jnp
     c2 = xp.asarray(c2)
     if c2.ndim != ndim or c2.shape[-1] != c2.shape[-2] or c2.shape[-1] < 2:
         wanted = "(n, n)" if ndim == 2 else "(n_phi, n, n)"
         raise ValueError(f"diagonal correction needs shape {wanted} with n ≥ 2; found {c2.shape}.")
     if not xp.issubdtype(c2.dtype, xp.floating):
         c2 = c2.astype(float)
-    replace = _replace if xp is np else _replace_compiled
-    return replace(c2, method=method, options=tuple(options.items()))
+    return _replace(c2, method=method, options=tuple(options.items()))
 
 
 def apply_diagonal_correction(c2_mat, method: str = "basic", backend: str = "auto", **config):

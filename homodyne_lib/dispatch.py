@@ -1,7 +1,7 @@
 """How a function of a parameter vector runs.
 
-With JAX it is compiled, differentiated automatically and mapped over a batch; without, the same lines run as they are,
-with differences and a loop.
+With JAX it is differentiated automatically and mapped over a batch; without, the same lines run with differences and a
+loop.
 """
 
 from __future__ import annotations
@@ -10,37 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from homodyne_lib.backend import HAS_JAX, as_arrays, is_traced, select_physics_backend
+from homodyne_lib.backend import as_arrays, is_traced, load_jax, select_physics_backend
 from homodyne_lib.numpy_gradients import numpy_gradient, numpy_hessian
 
-if HAS_JAX:
-    import jax
-
-__all__ = ["compiled", "derivative", "over_batch", "parameter_vector"]
-
-
-def compiled(kernel: Callable, *static: str) -> Callable:
-    """Compile a kernel for JAX arrays, once for each shape; NumPy arrays run the same lines as they are.
-
-    Parameters
-    ----------
-    kernel : callable
-        Its first argument tells the backend.
-    *static : str
-        Names of arguments that are no arrays; they are passed by name.
-
-    Returns
-    -------
-    callable
-    """
-    if not HAS_JAX:
-        return kernel
-    fast = jax.jit(kernel, static_argnames=static)
-
-    def dispatch(first, *args, **kwargs):
-        return (fast if isinstance(first, jax.Array) else kernel)(first, *args, **kwargs)
-
-    return dispatch
+__all__ = ["derivative", "over_batch", "parameter_vector"]
 
 
 def parameter_vector(params):
@@ -115,8 +88,9 @@ def derivative(func: Callable, order: int, name: str) -> Callable:
         params = parameter_vector(params)
         if select_physics_backend() == "numpy":
             return (numpy_gradient if order == 1 else numpy_hessian)(of_params)(params)
-        slope = jax.jacfwd(of_params)
-        return (slope if order == 1 else jax.jacfwd(slope))(params)
+        jacfwd = load_jax().jacfwd
+        slope = jacfwd(of_params)
+        return (slope if order == 1 else jacfwd(slope))(params)
 
     which, shape = {1: ("First", "(n_params,)"), 2: ("Second", "(n_params, n_params)")}[order]
     differentiated.__doc__ = _DERIVATIVE_DOC.format(which=which, name=func.__name__, shape=shape)
@@ -149,5 +123,5 @@ def over_batch(func: Callable, params_batch, args: tuple, kwargs: dict):
     if batch.ndim != 2:
         raise ValueError(f"params_batch must have shape (n_batch, n_params); found {tuple(batch.shape)}.")
     if select_physics_backend() == "jax":
-        return jax.vmap(lambda p: func(p, *args, **kwargs))(batch)
+        return load_jax().vmap(lambda p: func(p, *args, **kwargs))(batch)
     return np.stack([func(p, *args, **kwargs) for p in batch])

@@ -1,4 +1,4 @@
-"""Draws in files: one NumPy archive a shard, one ArviZ file for the combined posterior."""
+"""The file of a posterior: draws by name and the statistics of the sampler, for ArviZ."""
 
 from __future__ import annotations
 
@@ -9,31 +9,9 @@ import numpy as np
 import xarray
 from arviz_base import from_dict
 
-from homodyne_lib.cmc import ShardDraws
 from homodyne_lib.files import replacing
 
-__all__ = ["read_posterior", "read_shard", "write_posterior", "write_shard"]
-
-
-def write_shard(path: str | os.PathLike, shard: ShardDraws, names) -> None:
-    """Write the draws of a shard: coordinates, sampler statistics, names.
-
-    Parameters
-    ----------
-    path : path-like
-    shard : ShardDraws
-    names : sequence of str
-        Of the last axis of the draws.
-    """
-    with replacing(path) as temporary:
-        np.savez(temporary, x=shard.x, names=np.array(names), time=shard.time, **shard.stats)
-
-
-def read_shard(path: str | os.PathLike) -> tuple[ShardDraws, list[str]]:
-    """Read the draws of a shard and the names of their last axis."""
-    with np.load(path, allow_pickle=False) as archive:
-        stats = {name: archive[name] for name in archive.files if name not in ("x", "names", "time")}
-        return ShardDraws(archive["x"], stats, archive["time"]), archive["names"].tolist()
+__all__ = ["read_posterior", "write_posterior"]
 
 
 def write_posterior(path: str | os.PathLike, draws: Mapping[str, np.ndarray], shards, independent=None) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from homodyne_lib import kernels
-from homodyne_lib.backend import as_arrays, is_traced
-from homodyne_lib.dispatch import compiled, derivative, over_batch, parameter_vector
+from homodyne_lib.backend import as_arrays, compiled, is_traced
+from homodyne_lib.dispatch import derivative, over_batch, parameter_vector
 from homodyne_lib.layouts import PairLayout, layout_from_times, point_layout
 from homodyne_lib.physics_factors import PhysicsFactors
 from homodyne_lib.validation import check_data

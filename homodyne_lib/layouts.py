@@ -22,6 +22,7 @@ __all__ = [
     "get_cached_meshgrid",
     "layout_from_times",
     "mesh_layout",
+    "numpy_mesh",
     "point_layout",
     "precompute_shard_grid",
 ]
@@ -83,10 +84,8 @@ def frame_indices(t, t_start: float, dt: float, name: str = "t") -> np.ndarray:
     ----------
     t : array_like
         Times [s].
-    t_start : float
-        Time of frame 0 of the axis [s].
-    dt : float
-        Frame interval [s].
+    t_start, dt : float
+        Time of frame 0 of the axis, and frame interval [s].
     name : str
         How errors call ``t``.
 
@@ -144,12 +143,18 @@ def mesh_layout(n_frames: int, phi, dt: float, t_start: float = 0.0) -> PairLayo
     ValueError
         If dt is missing or not positive, or there is no frame.
     """
+    layout = numpy_mesh(n_frames, phi, dt, t_start)
+    time, phi = as_arrays(layout.time, layout.phi)
+    return layout._replace(time=time, phi=phi)
+
+
+def numpy_mesh(n_frames: int, phi, dt: float, t_start: float = 0.0) -> PairLayout:
+    """:func:`mesh_layout` in NumPy, whichever library is selected: for work that JAX does not do."""
     dt = require_positive("dt", dt, "s")
     if n_frames < 1:
         raise ValueError(f"n_frames = {n_frames}: a mesh needs at least one frame.")
-    time, phi = as_arrays(t_start + dt * np.arange(n_frames), _angles(phi))
-    frames = np.arange(n_frames)
-    return PairLayout(floor_time(time, dt), frames[None, :, None], frames[None, None, :], phi.reshape(-1, 1, 1))
+    time, frames = floor_time(t_start + dt * np.arange(n_frames), dt), np.arange(n_frames)
+    return PairLayout(time, frames[None, :, None], frames[None, None, :], _angles(phi).reshape(-1, 1, 1))
 
 
 def point_layout(t1, t2, phi, dt: float) -> PairLayout:
@@ -203,10 +208,8 @@ def layout_from_times(t1, t2, phi, dt: float) -> PairLayout:
 
     Raises
     ------
-    ValueError
-        If shapes disagree, dt is missing, or a time is not on a frame.
-    TypeError
-        If a time is a JAX tracer.
+    ValueError, TypeError
+        As :func:`point_layout`.
     """
     dt = require_positive("dt", dt, "s")
     t1, t2 = (require_finite(name, t, "times in seconds") for name, t in (("t1", t1), ("t2", t2)))
@@ -241,10 +244,8 @@ def precompute_shard_grid(time_grid, t1, t2, dt: float) -> ShardGrid:
 
     Raises
     ------
-    ValueError
-        If shapes disagree, dt is missing, a time is not on a frame, or lies outside the axis.
-    TypeError
-        If a time is a JAX tracer.
+    ValueError, TypeError
+        As :func:`point_layout`; also if a time lies outside the axis.
     """
     dt = require_positive("dt", dt, "s")
     grid = np.atleast_1d(require_finite("time_grid", time_grid, "times in seconds"))
@@ -257,8 +258,7 @@ def precompute_shard_grid(time_grid, t1, t2, dt: float) -> ShardGrid:
             f"pairs reach from frame {low} to {high} of an axis of {grid.size} frames; "
             "give the whole axis of the record, not the times of one shard."
         )
-    (time,) = as_arrays(grid)
-    return ShardGrid(floor_time(time, dt), idx1, idx2, dt)
+    return ShardGrid(floor_time(*as_arrays(grid), dt), idx1, idx2, dt)
 
 
 def _mesh(t1, t2) -> tuple:

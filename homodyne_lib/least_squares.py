@@ -5,15 +5,12 @@ Contrast and offset follow from centred moments of theory and data, and moments 
 
 from __future__ import annotations
 
-from functools import partial, reduce, wraps
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from homodyne_lib.backend import HAS_JAX, array_namespace, as_arrays
-
-if HAS_JAX:
-    import jax
+from homodyne_lib.backend import array_namespace, as_arrays, compiled, load_jax
 
 __all__ = [
     "CONTRAST_FLOOR",
@@ -27,17 +24,6 @@ CONTRAST_FLOOR = 1e-6
 
 _CONSTANT = 64.0 * np.finfo(float).eps  # relative spread below which a theory is constant but for rounding
 _SVD_FROM = 1e10  # condition number of the normal matrix
-
-
-def _compiled(func):
-    """Compile for JAX arrays; for NumPy arrays run the lines as they stand."""
-    compiled = jax.jit(func) if HAS_JAX else func
-
-    @wraps(func)
-    def call(*arrays):
-        return (func if array_namespace(*arrays) is np else compiled)(*arrays)
-
-    return call
 
 
 class _Moments(NamedTuple):
@@ -90,7 +76,7 @@ def _pair(theory, exp, shape: str, min_ndim: int):
     return theory, exp
 
 
-@_compiled
+@compiled
 def _solve(theory, exp):
     return _contrast_offset(_moments(theory, exp))
 
@@ -119,7 +105,7 @@ def solve_least_squares_jax(theory_batch, exp_batch):
     return _solve(*_pair(theory_batch, exp_batch, "(n_angles, n_points)", 1))
 
 
-@_compiled
+@compiled
 def _solve_chunks(theory, exp):
     if array_namespace(theory, exp) is np:
         return _contrast_offset(reduce(_merge, map(_moments, theory, exp)))
@@ -127,7 +113,7 @@ def _solve_chunks(theory, exp):
     def add(total, chunk):
         return _merge(total, _moments(*chunk)), None
 
-    total, _ = jax.lax.scan(add, _moments(theory[0], exp[0]), (theory[1:], exp[1:]))
+    total, _ = load_jax().lax.scan(add, _moments(theory[0], exp[0]), (theory[1:], exp[1:]))
     return _contrast_offset(total)
 
 
@@ -166,7 +152,7 @@ def _by_svd(design, target, ridge):
     return right.T @ (inverse * (left.T @ target))
 
 
-@_compiled
+@compiled
 def _solve_general(design, target, ridge):
     xp = array_namespace(design)
     eigenvalues = xp.linalg.eigvalsh(design.T @ design + ridge * xp.eye(design.shape[1]))
@@ -175,7 +161,7 @@ def _solve_general(design, target, ridge):
     if xp is np:
         cholesky, svd = solvers
         return cholesky() if well else svd()
-    return jax.lax.cond(well, *solvers)
+    return load_jax().lax.cond(well, *solvers)
 
 
 def solve_least_squares_general_jax(design_matrix, target_vector, regularization: float = 1e-10):

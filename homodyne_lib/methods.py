@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from homodyne_lib.dataset_results import Results
 from homodyne_lib.physics import is_static
-from homodyne_lib.report import Results
 from homodyne_lib.report_parts import SHEAR_FACTOR
 from homodyne_lib.wording import grouped, plain_number
 
@@ -33,6 +33,8 @@ _WORKS = {
         "S. L. Scott *et al.*, *Int. J. Manag. Sci. Eng. Manag.* **11**, 78 (2016), "
         "[doi:10.1080/17509653.2016.1142191](https://doi.org/10.1080/17509653.2016.1142191)."
     ),
+    "ep": "A. Vehtari *et al.*, *J. Mach. Learn. Res.* **21**, 577 (2020).",
+    "psis": "A. Vehtari, D. Simpson, A. Gelman, Y. Yao and J. Gabry, *J. Mach. Learn. Res.* **25**, 72 (2024).",
     "vehtari": (
         "A. Vehtari, A. Gelman, D. Simpson, B. Carpenter and P.-C. Bürkner, *Bayesian Anal.* **16**, 667 (2021), "
         "[doi:10.1214/20-BA1221](https://doi.org/10.1214/20-BA1221)."
@@ -79,7 +81,7 @@ def _measurement(results: Results, cite: _Citations) -> str:
         f"{header['dt']:.6g}\u00a0s apart, at {angles} and $q$ = {header['q']:.5g}\u00a0Å⁻¹ were described by the homodyne "
         f"model {cite('he2024', 'he2025')}, $c_2 = O + C g_1^2$ with "
         rf"$g_1 = \exp\left(-\tfrac12 q^2 \int_{{t_1}}^{{t_2}} D(t) dt\right){shear}$, "
-        rf"$D(t) = D_0 t^\alpha + D_\mathrm{{off}}${flow}."
+        rf"$D(t) = D_0 t^\alpha + D_\mathrm{{off}}$ (twice the Stokes–Einstein coefficient for Brownian motion){flow}."
     )
 
 
@@ -102,16 +104,19 @@ def _sampling(results: Results, warmup: int, cite: _Citations) -> str:
     worst = max(shard["max_r_hat"] for shard in cmc["shards"])
     least = min(shard["min_ess_bulk"] for shard in cmc["shards"])
     shards = cmc["n_shards"]
-    sampler = f"The posterior was sampled with the No-U-Turn sampler {cite('hoffman')} of NumPyro {cite('phan')}"
-    split = each = ""
+    text = f"The posterior was sampled with the No-U-Turn sampler {cite('hoffman')} of NumPyro {cite('phan')}"
     if shards > 1:
-        split = f", in {shards} shards whose draws were combined by consensus Monte Carlo {cite('scott')}"
-        each = " in each shard"
-    return (
-        f"{sampler}{split}: {cmc['n_chains']} chains of {cmc['n_draws']} draws after {warmup} of warm-up{each}; the "
-        f"largest R̂ is {worst:.3f} and the smallest bulk effective sample size {least:.0f} {cite('vehtari')}. Values are "
-        "posterior means ± standard deviations."
+        text += f", in {shards} shards, each with a Gaussian in the place of the others {cite('scott', 'ep')}"
+    text += (
+        f": {cmc['n_chains']} chains of {cmc['n_draws']} draws after {warmup} of warm-up{' in each shard' * (shards > 1)}; "
+        f"the largest R̂ is {worst:.3f} and the smallest bulk effective sample size {least:.0f} {cite('vehtari')}."
     )
+    if shards > 1:
+        text += (
+            " Draws proposed about the consensus of the shards were weighted by the density of all data "
+            f"{cite('psis')} (Pareto $k$ = {cmc['pareto_k']:.2f})."
+        )
+    return f"{text} Values are posterior means ± standard deviations."
 
 
 def methods_text(results: Results, config: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "is_static",
     "parameter_bounds",
     "parameter_names",
+    "unit_of",
 ]
 
 
@@ -87,6 +88,11 @@ ANALYSIS_MODES = ("static", "static_isotropic", "static_anisotropic", "laminar_f
 """Names of the analysis modes (spec section 3); all but ``laminar_flow`` have diffusion only."""
 
 _MODEL_GROUPS = {"diffusion": ("diffusion",), "shear": ("shear",), "combined": ("diffusion", "shear")}
+
+
+def unit_of(name: str) -> str:
+    """Unit of a physical parameter; contrast, offset and noise scale have none."""
+    return PARAMETERS[name].unit if name in PARAMETERS else ""
 
 
 def is_static(analysis_mode: str) -> bool:

@@ -21,8 +21,10 @@ _ALL_SERIES_BELOW = 0.5
 _SINC = [(-1) ** k / math.factorial(2 * k + 1) for k in range(9)]
 _H = [2 * (k + 1) * _SINC[k + 1] for k in range(8)]
 _MINUS_K = [-2 * (k + 1) * _H[k + 1] for k in range(7)]
-# Exponent of a pair that does not count: exp(-1e4) is zero.
-_NEVER = -1e4
+# Smallest exponent, and that of a pair that does not count; u is zero there. Where exp underflows it takes five times as
+# long.
+_NEVER = -300.0
+_VANISHED = np.exp(_NEVER)
 
 
 class PixelAxis(NamedTuple):
@@ -51,13 +53,13 @@ class PixelAxis(NamedTuple):
             earlier, later = np.stack([decay, -one], axis=-1)[None], np.stack([one, decay], axis=-2)[None]
             return cls(earlier, later, phase, np.zeros(1), (-d_decay, None), None, 0)
         decay, sine, cosine = np.broadcast_to(decay, phase.shape), np.sin(phase), np.cos(phase)
-        earlier = [(decay, -one), (one, -phase), (cosine, -sine), (sine, cosine)]
-        later = [(one, decay), (phase, one), (sine, cosine), (sine, cosine)]
+        earlier = np.array([[decay, -one], [one, -phase], [cosine, -sine], [sine, cosine]])
+        later = np.array([[one, decay], [phase, one], [sine, cosine], [sine, cosine]])
         factor = kernels.shear_phase_factor(params[6], experiment.phi, experiment.sinc_prefactor, convention)
         power = kernels.get_shear_convention(convention).power
         return cls(
-            np.stack([np.stack(pair, axis=-1) for pair in earlier]),
-            np.stack([np.stack(pair, axis=-2) for pair in later]),
+            np.ascontiguousarray(np.moveaxis(earlier, 1, -1)),
+            np.ascontiguousarray(np.moveaxis(later, 1, -2)),
             phase,
             0.5 * SMOOTH_ABS_EPS * factor**2,
             (-d_decay, 2 * power * d_phase),
@@ -74,7 +76,9 @@ class PixelAxis(NamedTuple):
         if block.counts is not None:
             # Both signs of the difference occur here; below the diagonal it is replaced.
             np.copyto(parts[0], _NEVER, where=~block.counts)
+        np.maximum(parts[0], _NEVER, out=parts[0])
         u = np.exp(parts[0], out=parts[0])
+        u -= _VANISHED
         if not self.power:
             return u, None, None
         # The phase never turns back, so that its differences are bounded by those of the corners.

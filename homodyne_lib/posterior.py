@@ -3,6 +3,12 @@
 Coordinates and prior are those of :class:`~homodyne_lib.coordinates.Coordinates`; the prior enters to the power 1/K in each
 of K shards. Contrast and offset are linear in the model and normal in the prior, so they are integrated out exactly, and
 drawn from their conditional normal law afterwards.
+
+A shard alone would wander √K times as far as the full posterior is wide, into regions where it is skewed, and consensus
+would multiply what the skewness shifts by K. So each shard carries, as a known Gaussian factor, what the other K - 1 are
+expected to say: its *anchor*, K - 1 times the Gauss-Newton information of the shard itself at the fit, which all shards
+share. :mod:`homodyne_lib.consensus` takes the anchors out again (Vehtari et al. 2020, one parallel pass of expectation
+propagation). A single shard has none.
 """
 
 from __future__ import annotations
@@ -17,7 +23,12 @@ from homodyne_lib.normal_equations import scaling_equations
 from homodyne_lib.parameter_scales import prior_normal
 from homodyne_lib.problem import Problem
 
-__all__ = ["ShardPosterior"]
+__all__ = ["ShardPosterior", "conditional_draw", "marginal"]
+
+# Curvature that a prior is granted where it bends upwards, far from its middle: one that is three units wide.
+_LEAST_CURVATURE = 0.1
+# The Newton step from the fit towards the prior is not trusted beyond this many standard deviations.
+_LONGEST_STEP = 1.0
 
 
 def _differentiable_sums(problem: Problem):
@@ -44,89 +55,176 @@ def _differentiable_sums(problem: Problem):
     return sums
 
 
+def marginal(matrix, right, rest):
+    """Log density with the scaling integrated out, from its quadratic form; up to a constant."""
+    if not right.size:
+        return -0.5 * rest
+    factor = jnp.linalg.cholesky(matrix)
+    return -0.5 * (rest - right @ cho_solve((factor, True), right)) - jnp.sum(jnp.log(jnp.diag(factor)))
+
+
+def conditional_draw(matrix, right, normal):
+    """Draw of the scaling, from its quadratic form and as many standard normal numbers."""
+    if not right.size:
+        return right
+    factor = jnp.linalg.cholesky(matrix)
+    return cho_solve((factor, True), right) + solve_triangular(factor.T, normal, lower=False)
+
+
 class ShardPosterior:
-    """Posterior of one shard out of ``n_shards``.
+    """Posterior of one shard out of ``n_shards``, times the anchor that stands for the others.
 
     Parameters
     ----------
     problem : Problem
         Data and model of the shard.
+    values : array_like, shape (p + n_scaling,)
+        Fitted physical parameters [units of the parameter table] and scaling coefficients, of all data.
     n_shards : int
         K; the prior enters to the power 1/K.
     bounds : mapping of str to (float, float), optional
         Narrower bounds [units of the parameter table].
     fixed : mapping of str to float, optional
         Parameters held at a value.
+    noise_scale : float, optional
+        Root of χ² over the number of pairs at the fit; the shard's own without it.
+
+    Attributes
+    ----------
+    names : list of str
+        Free parameters, ``noise_scale``, scaling coefficients: what a draw holds.
+    centre : ndarray, shape (d,)
+        Where the posterior of all data is expected.
+    anchor : ndarray, shape (d, d)
+        Precision of the Gaussian factor about ``centre``; zero for a single shard.
+    factor : ndarray, shape (n_free + 1, n_free + 1)
+        factor @ factorᵀ approximates the covariance of the coordinates, scaling integrated out.
     """
 
-    def __init__(self, problem: Problem, n_shards: int = 1, bounds=None, fixed=None):
+    def __init__(self, problem: Problem, values, n_shards: int = 1, bounds=None, fixed=None, noise_scale=None):
         self.problem, self.n_shards = problem, n_shards
         self.coordinates = Coordinates(problem.names, problem.experiment.time, bounds, fixed)
         scaling = problem.scaling
         self.names = [*self.coordinates.free, "noise_scale", *scaling.names]
         # Scaling coefficients: constant terms share the prior of contrast and offset, harmonics vary about zero.
         mean, sd = prior_normal(["contrast", "offset"])
-        # Offsets count from the mean of the data, where the sums lose no digits.
-        self._shift = np.outer([0.0, problem.band.centre], scaling.constant).ravel()
-        self._scaling_mean = np.outer(mean, scaling.constant).ravel() - self._shift
+        self._scaling_mean = np.outer(mean, scaling.constant).ravel()
         self._scaling_precision = np.repeat(sd**-2.0, scaling.basis.shape[1]) / n_shards
+        values = np.asarray(values, dtype=float)
+        self._origin = values[len(problem.names) :]
         self._sums = _differentiable_sums(problem)
+        self.centre, precision = self._laplace(values, noise_scale)
+        self.anchor = (n_shards - 1) * precision
+        n = len(self.coordinates.free) + 1
+        value, vector = np.linalg.eigh(np.linalg.inv(_scaled(n_shards * precision))[:n, :n])
+        self.factor = vector * np.sqrt(value) / np.sqrt(n_shards * np.diag(precision)[:n])[:, None]
 
-    def _conditional(self, x):
-        """Normal law of the scaling coefficients given x: Cholesky factor of the precision, mean, and -2 log of its peak."""
+    def _laplace(self, values, noise_scale):
+        """Centre of the full posterior and precision of the shard's own, from normal equations and prior at the fit."""
+        problem, coordinates, n_free = self.problem, self.coordinates, len(self.coordinates.free)
+        x = coordinates.from_params(values[: len(problem.names)])
+        slopes, gradient, curvature = (np.asarray(part) for part in jax.jit(self._at_start)(x))
+        equations = problem.normal_equations(np.asarray(coordinates.params(x)))
+        noise2 = equations.chi2 / problem.n_points if noise_scale is None else noise_scale**2
+        if not (np.isfinite(noise2) and noise2 > 0 and np.isfinite(equations.hessian).all()):
+            raise ValueError(
+                "the model gives no finite numbers at the fit; refit, or check nlsq.bounds and nlsq.fixed."
+            )
+        p, d = len(problem.names), len(self.names)
+        chain = np.zeros((len(equations.hessian), d))
+        chain[:p, :n_free], chain[p:, n_free + 1 :] = slopes[:, :n_free], np.eye(d - n_free - 1)
+        precision = chain.T @ equations.hessian @ chain / noise2
+        precision[n_free, n_free] = 2 * problem.n_points
+        value, vector = np.linalg.eigh(-curvature)
+        prior = (vector * np.maximum(value, _LEAST_CURVATURE)) @ vector.T
+        precision[: n_free + 1, : n_free + 1] += prior / self.n_shards
+        precision[n_free + 1 :, n_free + 1 :] += np.diag(self._scaling_precision)
+        x[-1] = 0.5 * np.log(noise2)
+        start, pull = np.append(x, values[p:]), np.zeros(d)
+        pull[:n_free] = gradient[:n_free]
+        pull[n_free + 1 :] = self.n_shards * self._scaling_precision * (self._scaling_mean - values[p:])
+        size = np.sqrt(self.n_shards * np.diag(precision))
+        step = np.linalg.solve(_scaled(precision), pull / size)
+        length = np.sqrt(step @ _scaled(precision) @ step)
+        return start + step / size * min(1.0, _LONGEST_STEP / max(length, _LONGEST_STEP)), precision
+
+    def _at_start(self, x):
+        coordinates = self.coordinates
+        slopes = jax.jacfwd(coordinates.params)(x)
+        return slopes, jax.grad(coordinates.log_prior)(x), jax.hessian(coordinates.log_prior)(x)
+
+    def quadratic(self, x):
+        """-2 log density of the shard alone, at coordinates x, as a function of the scaling coefficients c.
+
+        It is rest - 2 rightᵀc + cᵀ matrix c, up to a constant, where c counts from the fit. The three add over shards.
+
+        Parameters
+        ----------
+        x : array, shape (n_free + 1,)
+
+        Returns
+        -------
+        matrix : array, shape (n_scaling, n_scaling)
+        right : array, shape (n_scaling,)
+        rest : array, shape ()
+        """
         problem, scaling = self.problem, self.problem.scaling
         sums = self._sums(self.coordinates.params(x))
         n, y1, yy = problem.band.y_moments.T
         weight = problem.weight * jnp.exp(-2.0 * x[-1])
+        rest = 2.0 * (problem.n_points * x[-1] - self.coordinates.log_prior(x) / self.n_shards)
         if scaling.fixed is not None:
             contrast, offset = scaling.fixed[0], scaling.fixed[1] - problem.band.centre
             uu, u1, uy = sums.T
             square = yy + contrast**2 * uu + offset**2 * n + 2 * (contrast * offset * u1 - contrast * uy - offset * y1)
-            return jnp.zeros((0, 0)), jnp.zeros(0), jnp.sum(weight * square)
+            return jnp.zeros((0, 0)), jnp.zeros(0), rest + jnp.sum(weight * square)
+        # The sums of a band count offsets from the mean of its data, where they lose no digits.
+        origin = self._origin - np.outer([0.0, problem.band.centre], scaling.constant).ravel()
         matrix, right = scaling_equations(sums, problem.band.y_moments, weight, scaling)
-        right = right + self._scaling_precision * self._scaling_mean
-        square = jnp.sum(weight * yy) + np.sum(self._scaling_precision * self._scaling_mean**2)
-        factor = jnp.linalg.cholesky(matrix + jnp.diag(self._scaling_precision))
-        mean = cho_solve((factor, True), right)
-        return factor, mean + self._shift, square - right @ mean
+        rest += jnp.sum(weight * yy) - 2.0 * right @ origin + origin @ matrix @ origin
+        prior = self._scaling_mean - self._origin
+        rest += self._scaling_precision @ prior**2
+        right = right - matrix @ origin + self._scaling_precision * prior
+        return matrix + np.diag(self._scaling_precision), right, rest
+
+    def _anchored(self, x):
+        """:meth:`quadratic` with the anchor."""
+        matrix, right, rest = self.quadratic(x)
+        inner = len(self.coordinates.free) + 1
+        beside, anchor = x - self.centre[:inner], self.centre[inner:] - self._origin
+        held, across = self.anchor[inner:, inner:], self.anchor[inner:, :inner] @ beside
+        rest += beside @ self.anchor[:inner, :inner] @ beside + anchor @ held @ anchor - 2.0 * across @ anchor
+        return matrix + held, right + held @ anchor - across, rest
 
     def log_density(self, x):
-        """Log posterior of the shard at x, scaling integrated out, up to a constant."""
-        factor, _, square = self._conditional(x)
-        log_likelihood = -self.problem.n_points * x[-1] - 0.5 * square - jnp.sum(jnp.log(jnp.diag(factor)))
-        return log_likelihood + self.coordinates.log_prior(x) / self.n_shards
+        """Log density of shard and anchor at coordinates x, scaling integrated out, up to a constant."""
+        return marginal(*self._anchored(x))
 
-    def draw_scaling(self, x, normal):
-        """One draw of the scaling coefficients given x; ``normal`` are standard normal numbers, shape (2m,)."""
-        factor, mean, _ = self._conditional(x)
-        return mean + solve_triangular(factor.T, normal, lower=False) if mean.shape[0] else mean
-
-    def laplace(self, params):
-        """Where sampling starts: coordinates at fitted parameters, and a factor of the approximate covariance there.
+    def draw(self, x, normal):
+        """Complete the coordinates x to a draw of everything, and give the slope of the log density there.
 
         Parameters
         ----------
-        params : array_like, shape (p,)
-            Fitted physical parameters [units of the parameter table].
+        x : array, shape (n_free + 1,)
+        normal : array, shape (n_scaling,)
+            Standard normal numbers.
 
         Returns
         -------
-        x : ndarray, shape (n_free + 1,)
-        factor : ndarray, shape (n_free + 1, n_free + 1)
-            factor @ factorᵀ approximates the posterior covariance of the shard.
+        draw, slope : array, shape (d,)
         """
-        coordinates = self.coordinates
-        x = coordinates.from_params(params)
-        values = np.asarray(coordinates.params(x))
-        equations = self.problem.normal_equations(values)
-        noise2 = equations.chi2 / self.problem.n_points
-        x[-1] = 0.5 * np.log(noise2)
-        slopes = np.asarray(jax.jacfwd(coordinates.params)(jnp.asarray(x)))[coordinates.free_index, :-1]
-        hessian = equations.projected(coordinates.free_index)
-        precision = -np.asarray(jax.hessian(coordinates.log_prior)(jnp.asarray(x)))
-        precision /= self.n_shards
-        precision[:-1, :-1] += slopes.T @ hessian @ slopes / noise2
-        precision[-1, -1] += 2 * self.problem.n_points
-        eigenvalue, vector = np.linalg.eigh(0.5 * (precision + precision.T))
-        # The prior may curve upwards away from its middle; what it alone holds is then taken as one unit wide.
-        return x, vector / np.sqrt(np.where(eigenvalue > 0, eigenvalue, 1.0))
+
+        def joint(x):
+            matrix, right, rest = self._anchored(x)
+            scaling = jax.lax.stop_gradient(conditional_draw(matrix, right, normal))
+            value = -0.5 * (rest + scaling @ matrix @ scaling - 2.0 * right @ scaling)
+            return value, (scaling, right - matrix @ scaling)
+
+        slope, (scaling, scaling_slope) = jax.grad(joint, has_aux=True)(x)
+        return jnp.concatenate([x, scaling + self._origin]), jnp.concatenate([slope, scaling_slope])
+
+
+def _scaled(matrix):
+    """The matrix scaled to a diagonal of ones."""
+    size = np.sqrt(np.diag(matrix))
+    return matrix / np.outer(size, size)

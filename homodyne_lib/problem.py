@@ -8,7 +8,7 @@ import numpy as np
 
 from homodyne_lib.bands import Band, Experiment, make_band
 from homodyne_lib.data import Correlations, RowBand
-from homodyne_lib.layouts import mesh_layout
+from homodyne_lib.layouts import numpy_mesh
 from homodyne_lib.normal_equations import NormalEquations, normal_equations, solve_scaling
 from homodyne_lib.pair_sums import gram, projections
 from homodyne_lib.per_angle import PerAngleScaling
@@ -107,12 +107,11 @@ def make_problem(
             "laminar_flow needs stator_rotor_gap [Å], the distance between stator and rotor; none was given."
         )
     band = make_band(record.c2, getattr(record, "rows", None))
-    layout = mesh_layout(record.c2.shape[2], record.phi, record.dt)
+    layout = numpy_mesh(record.c2.shape[2], record.phi, record.dt)
     # Without flow the gap does not enter; 1 Å only satisfies the positivity check.
     factors = PhysicsFactors.from_config(record.q, gap if laminar else 1.0, record.dt, validate=False)
     wq_dt, sinc_prefactor = factors.to_tuple()
-    time, angles = np.asarray(layout.time), np.asarray(layout.phi).reshape(-1)
-    experiment = Experiment(time, angles, wq_dt, sinc_prefactor if laminar else 0.0)
+    experiment = Experiment(layout.time, layout.phi.ravel(), wq_dt, sinc_prefactor if laminar else 0.0)
     problem = Problem(band, experiment, sigma**-2.0, scaling, names, convention)
     n_free = len(names) + scaling.n_parameters
     if problem.n_points <= n_free:

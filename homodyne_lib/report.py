@@ -1,37 +1,27 @@
-"""What a report says of one dataset: its results read, and told in sentences (Markdown)."""
+"""What a report says of one dataset, in sentences (Markdown)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from homodyne_lib.aps_formats import read_truth
-from homodyne_lib.curves import CURVES, rate_curves
-from homodyne_lib.data import read_header
-from homodyne_lib.draws import read_posterior
-from homodyne_lib.files import read_json
-from homodyne_lib.hdf5 import open_hdf5
+from homodyne_lib.dataset_results import Results
 from homodyne_lib.physics import is_static
-from homodyne_lib.physics_utils import trapezoid_cumsum
 from homodyne_lib.wording import escape, grouped, interval, plain_number, quantity
 
 __all__ = [
     "RATE_SYMBOLS",
     "RATE_UNITS",
-    "Results",
     "belief",
     "cautions",
+    "error_note",
     "estimate",
     "flow_found",
-    "independence_note",
     "landmark_times",
     "outcome",
     "range_95",
-    "read_results",
     "sound",
     "subject",
     "warnings_of",
@@ -40,107 +30,6 @@ __all__ = [
 RATE_UNITS = {"D": "Å²/s", "gamma_dot": "1/s"}
 RATE_SYMBOLS = {"D": "$D$", "gamma_dot": r"$\dot\gamma$"}
 _NOISE_LIKE = (0.8, 1.25)  # reduced χ² of residuals that look like the noise the weights were made from
-
-
-@dataclass(frozen=True, eq=False)
-class Results:
-    """Everything a report reads of one dataset, except the matrices.
-
-    Attributes
-    ----------
-    dataset : str
-    header : dict
-        Fields of c2.h5 but c2.
-    nlsq, scaling, cmc : dict
-        The files of those names.
-    table : pandas.DataFrame
-        parameters.csv, by parameter.
-    chains : dict of str to ndarray, shape (n_chains, n_draws)
-        Posterior draws.
-    truth : dict or None
-        Of a simulation.
-    """
-
-    dataset: str
-    header: dict[str, Any]
-    nlsq: dict[str, Any]
-    scaling: dict[str, Any]
-    cmc: dict[str, Any]
-    table: pd.DataFrame
-    chains: dict[str, np.ndarray]
-    truth: dict[str, Any] | None
-
-    @property
-    def draws(self) -> dict[str, np.ndarray]:
-        """Posterior draws, chains joined, shape (n_draws,)."""
-        return {name: np.ravel(sample) for name, sample in self.chains.items()}
-
-    @property
-    def free(self) -> list[str]:
-        """Physical parameters that were not held at a value."""
-        return [name for name in self.nlsq["parameters"] if np.ptp(self.chains[name]) > 0]
-
-    @property
-    def times(self) -> np.ndarray:
-        """Times of the frames [s], shape (n_t,)."""
-        return np.arange(len(self.header["frames"])) * self.header["dt"]
-
-    @property
-    def rate_times(self) -> np.ndarray:
-        """Times at which rates are drawn, from the first frame after zero to the last [s], shape (200,)."""
-        return np.geomspace(self.times[1], self.times[-1], 200)
-
-    @property
-    def curves(self) -> list[str]:
-        """Rates of the model: D, and the shear rate where there is flow."""
-        return [curve for curve in CURVES if curve == "D" or not is_static(self.nlsq["analysis_mode"])]
-
-    def rates(self, curve: str, time) -> dict[str, np.ndarray | None]:
-        """Compute a rate at times [s]: ``draws`` (n_draws, n), ``fit`` (n,), and ``truth`` (n,) or None."""
-        dt = self.header["dt"]
-        fitted = {name: entry["value"] for name, entry in self.nlsq["parameters"].items()}
-        # A shear rate of another convention is another quantity.
-        known = self.truth is not None and (
-            curve == "D" or self.truth["shear_convention"] == self.nlsq["shear_convention"]
-        )
-        return {
-            "draws": rate_curves(self.draws, time, dt, curve),
-            "fit": rate_curves(fitted, time, dt, curve)[0],
-            "truth": rate_curves(self.truth, time, dt, curve)[0] if known else None,
-        }
-
-    def average(self, curve: str) -> np.ndarray:
-        """Average a rate over the record, for every draw, shape (n_draws,)."""
-        rates = rate_curves(self.draws, self.times, self.header["dt"], curve)
-        # The sum that the model itself takes, in steps of a frame.
-        return np.array([trapezoid_cumsum(rate)[-1] for rate in rates]) / (len(self.times) - 1)
-
-
-def read_results(dataset: str, paths: Mapping[str, str | None]) -> Results:
-    """Read the result files of a dataset.
-
-    Parameters
-    ----------
-    dataset : str
-    paths : mapping
-        ``c2``, ``scaling``, ``nlsq``, ``cmc``, ``parameters``, ``posterior``, and ``truth``, which may be None.
-
-    Returns
-    -------
-    Results
-    """
-    with open_hdf5(paths["c2"]) as file:
-        header = read_header(file)
-    return Results(
-        dataset=dataset,
-        header=header,
-        nlsq=read_json(paths["nlsq"]),
-        scaling=read_json(paths["scaling"]),
-        cmc=read_json(paths["cmc"]),
-        table=pd.read_csv(paths["parameters"], keep_default_na=False, na_values=[""]).set_index("parameter"),
-        chains=read_posterior(paths["posterior"]),
-        truth=read_truth(paths["truth"]) if paths["truth"] else None,
-    )
 
 
 def flow_found(results: Results) -> bool | None:
@@ -246,25 +135,38 @@ def belief(results: Results) -> str:
 
 
 def cautions(results: Results) -> list[str]:
-    """Warnings of fit and sampling: those that bear on the numbers."""
-    return [*results.nlsq["warnings"], *results.cmc["warnings"]]
+    """Warnings of fit, sampling and calibration: those that bear on the numbers."""
+    return [*results.nlsq["warnings"], *results.cmc["warnings"], *_surprises(results.calibration)]
+
+
+def _surprises(calibration: Mapping[str, Any] | None) -> list[str]:
+    """What the residuals say of the noise, where it is not what the diagonal lets expect and errors rest on the residuals."""
+    if calibration is None or calibration["noise"] == "independent":
+        return []
+    told, shown = (np.array(calibration[key], dtype=float) for key in ("counts", "effective_counts"))  # null is NaN
+    as_expected = np.allclose(told, shown, equal_nan=True)
+    return [] if as_expected else [f"Error bars: {calibration['note'][0].lower()}{calibration['note'][1:]}"]
 
 
 def warnings_of(results: Results) -> list[str]:
-    """Everything that was noticed from ingest to sampling, as sentences."""
+    """Everything that was noticed from ingest to calibration, as sentences."""
     return [*results.header["notes"], *cautions(results)]
 
 
-def independence_note(uncertainty: str) -> str:
-    """Say what the error bars of a treatment of noise leave out."""
-    return {
-        "speckle": (
-            "**Error bars are calibrated.** Entries of c2 that share a frame or a speckle fluctuate together; errors and "
-            "bands count that as the residuals of this fit show it. Those of independent entries, which peers quote, stand "
-            "beside them and are too small."
-        ),
-        "independent": (
+def error_note(results: Results) -> str:
+    """Say what the error bars take into account, and what they leave out."""
+    calibration = results.calibration
+    if calibration is None:
+        return (
             "**Error bars are too small.** They treat the entries of c2 as independent, but entries that share a frame "
             "fluctuate together; for data of this kind true errors are larger by factors of 4 to 20."
-        ),
-    }[uncertainty]
+        )
+    if calibration["noise"] == "independent":
+        return (
+            "**Error bars are those of independent entries of c2.** Entries that share a frame or a speckle could fluctuate "
+            "together; the residuals of this fit do not."
+        )
+    return (
+        "**Error bars are calibrated.** Entries of c2 that share a frame or a speckle fluctuate together; errors and bands "
+        f"count that as the residuals of this fit show it. {calibration['sentence']}"
+    )

@@ -9,8 +9,9 @@ import pandas as pd
 
 from homodyne_lib.comparison import AngularDecay, Comparison
 from homodyne_lib.curves import band
+from homodyne_lib.dataset_results import Results
 from homodyne_lib.physics import PARAMETERS
-from homodyne_lib.report import RATE_UNITS, Results
+from homodyne_lib.report import RATE_UNITS
 from homodyne_lib.wording import interval, latex, plain_number, quantity
 
 __all__ = ["curve_tables", "parameters_tex", "write_curves"]
@@ -27,10 +28,11 @@ def parameters_tex(results: Results) -> str:
         for sign, command in _UNIT_SIGNS.items():
             unit = unit.replace(sign, command)
         mean, spread = row["posterior_mean"], row["posterior_sd"]
-        if entry["error"] is None:
+        error = results.fit_error(name)
+        if error is None:
             fitted = latex(plain_number(entry["value"], 2)) + " (error undefined)"
         else:
-            fitted = latex(quantity(entry["value"], entry["error"]))
+            fitted = latex(quantity(entry["value"], error))
         cells = [f"${parameter.symbol}$", unit, fitted]
         if name in results.free:
             cells += [latex(quantity(mean, spread)), latex(interval(row["lower"], row["upper"], mean, spread))]
@@ -73,13 +75,17 @@ def _rates(results: Results) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def curve_tables(results: Results, comparison: Comparison, angular: AngularDecay | None) -> dict[str, pd.DataFrame]:
+def curve_tables(
+    results: Results, comparison: Comparison, bands: np.ndarray, angular: AngularDecay | None
+) -> dict[str, pd.DataFrame]:
     """Tabulate the curves of the figures.
 
     Parameters
     ----------
     results : Results
     comparison : Comparison
+    bands : ndarray, shape (2, n_phi, n_ages, n_bins)
+        Of the decays.
     angular : AngularDecay or None
         None where there is one angle only.
 
@@ -89,10 +95,11 @@ def curve_tables(results: Results, comparison: Comparison, angular: AngularDecay
         By the name of the figure; units stand in the headers.
     """
     first, last = comparison.ages.T
-    scaling = results.nlsq["scaling"]
+    scaling, errors = results.nlsq["scaling"], results.scaling_errors
     decays = _long(
         {"phi [deg]": comparison.phi, "first t1 [s]": first, "lag [s]": comparison.lag},
-        {"(c2 - O)/C": comparison.data_decay, "error": comparison.decay_error, "model": comparison.model_decay},
+        {"(c2 - O)/C": comparison.data_decay, "error": comparison.decay_error, "model": comparison.model_decay}
+        | dict(zip(("model lower 95 %", "model upper 95 %"), bands, strict=True)),
     )
     decays.insert(2, "last t1 [s]", decays["first t1 [s]"].map(dict(zip(first, last, strict=True))))
     tables = {
@@ -105,9 +112,14 @@ def curve_tables(results: Results, comparison: Comparison, angular: AngularDecay
             {"phi [deg]": comparison.phi, "t1 [s]": comparison.age}, {"mean residual [sigma]": comparison.age_profile}
         ),
         "scaling": pd.DataFrame(
-            {"phi [deg]": scaling["phi"]}
-            | {key: scaling[key] for key in ("contrast", "contrast_error", "offset", "offset_error")}
-            | {"sigma": results.nlsq["sigma"]}
+            {
+                "phi [deg]": scaling["phi"],
+                "contrast": scaling["contrast"],
+                "contrast_error": errors["contrast"],
+                "offset": scaling["offset"],
+                "offset_error": errors["offset"],
+                "sigma": results.nlsq["sigma"],
+            }
         ),
     }
     if angular is not None:

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from homodyne_lib.dataset_results import Results
 from homodyne_lib.physics import PARAMETERS, is_static
-from homodyne_lib.report import RATE_SYMBOLS, RATE_UNITS, Results, estimate, flow_found, landmark_times, range_95
-from homodyne_lib.style import save
+from homodyne_lib.report import RATE_SYMBOLS, RATE_UNITS, estimate, flow_found, landmark_times, range_95
+from homodyne_lib.style import WIDTH_NARROW, save
 from homodyne_lib.wording import alongside, escape, interval, plain_number, quantity
 
 __all__ = [
     "SHEAR_FACTOR",
+    "agreement_text",
     "figure_block",
     "markdown_table",
     "model_text",
+    "noise_table",
+    "noise_text",
     "parameter_table",
     "provenance_text",
     "rate_table",
@@ -47,8 +51,9 @@ def figure_block(figure, folder: str, name: str, caption: str, alt: str) -> str:
     """
     save(figure, Path(folder) / "figures" / name)
     alt = alt.replace('"', "'")
-    width = round(_PIXELS * figure.get_figwidth())
-    return f'![{caption}](figures/{name}){{alt="{alt}" width="{width}px"}}\n'
+    width = figure.get_figwidth()
+    wide = " .wide" if width > WIDTH_NARROW + 0.01 else ""
+    return f'![{caption}](figures/{name}){{#{name}{wide} alt="{alt}" width="{round(_PIXELS * width)}px"}}\n'
 
 
 def rates_in_words(results: Results) -> str:
@@ -83,48 +88,91 @@ def rate_table(results: Results) -> str:
 
 
 def parameter_table(results: Results) -> str:
-    """Tabulate physical parameters and noise scale: fit beside posterior, with units, bounds and truth."""
-    rows = []
+    """Tabulate physical parameters and noise scale: fit beside posterior, with units, bounds and truth.
+
+    Errors are calibrated ones where there are any; a column then says how many times those of independent entries they are.
+    """
+    calibrated, rows = results.calibration is not None, []
     for name in [*results.nlsq["parameters"], "noise_scale"]:
         row, entry = results.table.loc[name], results.nlsq["parameters"].get(name)
         parameter = PARAMETERS.get(name)
-        symbol = f"${parameter.symbol}$" if parameter else "noise scale"
+        error = results.fit_error(name) if entry else None
         if entry is None:
             fitted = "–"
-        elif entry["error"] is None:
+        elif error is None:
             fitted = f"{plain_number(entry['value'], 2)} (error undefined)"
         else:
-            fitted = quantity(entry["value"], entry["error"])
-        rows.append(
-            [
-                symbol,
-                parameter.unit if parameter else "",
-                fitted,
-                quantity(row["posterior_mean"], row["posterior_sd"]),
-                interval(row["lower"], row["upper"], row["posterior_mean"], row["posterior_sd"]),
-                "**at bound**" if entry and entry["at_bound"] else "",
-                f"{row['r_hat']:.3f}",
-                f"{row['ess_bulk']:.0f}",
-            ]
-        )
+            fitted = quantity(entry["value"], error)
+        cells = [
+            f"${parameter.symbol}$" if parameter else "noise scale",
+            parameter.unit if parameter else "",
+            fitted,
+            quantity(row["posterior_mean"], row["posterior_sd"]),
+            interval(row["lower"], row["upper"], row["posterior_mean"], row["posterior_sd"]),
+        ]
+        if calibrated:
+            cells.append(_times(row["posterior_sd"], row["error_independent"]))
+        cells += [
+            "**at bound**" if entry and entry["at_bound"] else "",
+            f"{row['r_hat']:.3f}",
+            f"{row['ess_bulk']:.0f}",
+        ]
         if results.truth is not None:
-            rows[-1].append(plain_number(results.truth[name], exact=True) if name in results.truth else "–")
+            cells.append(plain_number(results.truth[name], exact=True) if name in results.truth else "–")
+        rows.append(cells)
+    ratio = ["sd ÷ independent sd"] if calibrated else []
     truth = [] if results.truth is None else ["truth"]
-    head = ["parameter", "unit", "least squares", "posterior", "95 % interval", "bound", "R̂", "ESS", *truth]
+    head = ["parameter", "unit", "least squares", "posterior", "95 % interval", *ratio, "bound", "R̂", "ESS", *truth]
     return markdown_table(head, rows)
+
+
+def _times(error: float, independent: float) -> str:
+    """How many times as large an error is as that of independent entries; nothing for what was held."""
+    return plain_number(error / independent, 2) if independent > 0 else "–"
 
 
 def scaling_table(results: Results) -> str:
     """Tabulate contrast, offset and noise at each angle, fitted and estimated."""
-    fit, quantiles = results.nlsq["scaling"], results.scaling
+    fit, quantiles, errors = results.nlsq["scaling"], results.scaling, results.scaling_errors
     rows = []
     for k, phi in enumerate(fit["phi"]):
-        cells = [f"{phi:.4g}".replace("-", "−")]
+        cells = [_degrees(phi)]
         for name in ("contrast", "offset"):
-            cells += [quantity(fit[name][k], fit[f"{name}_error"][k]), plain_number(quantiles[name][k], 3)]
+            cells += [quantity(fit[name][k], errors[name][k]), plain_number(quantiles[name][k], 3)]
         rows.append([*cells, plain_number(results.nlsq["sigma"][k], 3)])
     head = [r"$\varphi$ [°]", "contrast $C$", "from quantiles", "offset $O$", "from quantiles", r"noise $\sigma$"]
     return markdown_table(head, rows)
+
+
+def _degrees(phi: float) -> str:
+    return f"{phi:.4g}".replace("-", "−")
+
+
+def noise_table(results: Results) -> str:
+    """Tabulate what the residuals tell of the noise at each angle; for results with a calibration."""
+    found = results.calibration
+    rows = [
+        [_degrees(phi), *("∞" if number is None else plain_number(number, 2) for number in numbers)]
+        for phi, *numbers in zip(
+            results.header["phi"], found["pixels"], found["counts"], found["effective_counts"], strict=True
+        )
+    ]
+    counts = "photons a pixel and frame"
+    head = [r"$\varphi$ [°]", "independent pixels $M$", f"{counts}, diagonal", f"{counts}, residuals"]
+    return markdown_table(head, rows)
+
+
+def noise_text(results: Results) -> str:
+    """Say which noise the error bars count; for results with a calibration."""
+    found = results.calibration
+    kind = {
+        "speckle": "speckles and photons (infinitely many photons stand for no shot noise)",
+        "independent": "independent entries (infinitely many pixels stand for it)",
+    }[found["noise"]]
+    return (
+        f"Noise behind the error bars: {kind}. {escape(found['note'])} {escape(found['sentence'])} Sums of residuals over "
+        f"all pairs of a frame vary {plain_number(found['stripes'], 2)} times as much as those of independent entries."
+    )
 
 
 def shard_table(results: Results) -> str:
@@ -143,6 +191,15 @@ def shard_table(results: Results) -> str:
     ]
     head = ["shard", "converged", "largest R̂", "smallest bulk ESS", "smallest tail ESS", "divergences", "smallest BFMI"]
     return markdown_table(head, rows)
+
+
+def agreement_text(agreement: Mapping[str, float]) -> str:
+    """Say whether shards agree, from their test in cmc.json."""
+    chi2, freedom, p_value = agreement["chi2"], agreement["dof"], agreement["p_value"]
+    return (
+        f"Agreement of the shards: χ² = {plain_number(chi2, 3)} for {freedom} degrees of freedom "
+        f"(p = {plain_number(p_value, 2)})."
+    )
 
 
 def model_text(results: Results) -> str:
@@ -164,6 +221,10 @@ def model_text(results: Results) -> str:
             f"Shear convention: **{convention}**. Shear rates of the conventions *spec* and *published* differ by a "
             "factor of 2.2 to 3.1 for the same data; quote a shear rate with its convention."
         )
+    text.append(
+        "$D(t)$ is the rate at which the mean squared displacement along $q$ grows; for Brownian motion it is twice the "
+        "coefficient of Stokes and Einstein."
+    )
     text.append(
         "Time counts from the first selected frame. The pairs $t_1 < t_2$ were fitted; the diagonal was not. Contrast "
         "$C$ and offset $O$ were solved for exactly at every step of the fit."

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import chi2 as chi2_law
+from scipy.special import chdtr
 
 from homodyne_lib.speckle_noise import PixelNoise
 
@@ -113,7 +113,7 @@ class ResidualNoise:
     def explains(self, kind: NoiseKind) -> bool:
         """Whether a kind of noise gives stripes like those of the data."""
         freedom = np.sum(kind.freedom)
-        chance = chi2_law.cdf(freedom * self.excess(kind), freedom)
+        chance = chdtr(freedom, freedom * self.excess(kind))
         return bool(min(chance, 1.0 - chance) > 0.5 * _LEVEL)
 
     def choose(self, shot, *, replaced: bool = False) -> tuple[NoiseKind, np.ndarray, str]:

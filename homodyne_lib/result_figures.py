@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from homodyne_lib.curves import band
-from homodyne_lib.style import CYCLE, MISSING, WIDTH, WIDTH_NARROW, colormap, new_figure, styled
+from homodyne_lib.style import CYCLE, MISSING, WIDTH, WIDTH_NARROW, colormap, label_log_axis, new_figure, styled
 
 __all__ = ["RATE_LABELS", "rates_over_time", "scaling_over_angle", "thumbnail", "trends"]
 
@@ -46,6 +46,7 @@ def rates_over_time(time, rates: Mapping[str, Mapping[str, np.ndarray | None]]) 
             axes.plot(time, shown["truth"], "--", color=CYCLE["truth"], label="truth of the simulation")
         lowest, highest = np.min(wide), np.max(wide)
         axes.set(xscale="log", xlabel="$t$ [s]", ylabel=RATE_LABELS[curve], xlim=(time[0], time[-1]))
+        label_log_axis(axes.xaxis)
         if lowest > 0 and _LOG_FROM < highest / lowest < 1e4:
             axes.set_yscale("log")
         else:
@@ -102,11 +103,12 @@ def thumbnail(matrix, time, curves: Sequence[np.ndarray]) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    figure = new_figure(0.42 * (1 + 1.6 * len(curves)), 0.42)
+    figure = new_figure(0.36 * (1 + 1.6 * len(curves)), 0.36)
     panels = np.atleast_1d(figure.subplots(1, 1 + len(curves), width_ratios=[1, *[1.6] * len(curves)]))
     off = matrix[np.triu_indices(len(matrix), 1)]
     low, high = np.quantile(off, [0.005, 0.995])
-    panels[0].imshow(matrix, origin="lower", cmap=colormap("viridis"), vmin=low, vmax=high, aspect="auto")
+    style = {"cmap": colormap("viridis"), "aspect": "auto", "interpolation": "nearest"}
+    panels[0].imshow(matrix, origin="lower", vmin=low, vmax=high, **style)
     for axes, draws in zip(panels[1:], curves, strict=True):
         axes.fill_between(time, *band(draws, 0.95), color=MISSING, lw=0)
         axes.plot(time, np.median(draws, axis=0), color=CYCLE["guide"], lw=1)

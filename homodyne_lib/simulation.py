@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from homodyne_lib import kernels
-from homodyne_lib.layouts import mesh_layout
+from homodyne_lib.layouts import numpy_mesh
 from homodyne_lib.physics_factors import PhysicsFactors
 
 __all__ = ["field_factor", "simulate_speckle_c2"]
@@ -109,8 +109,7 @@ def simulate_speckle_c2(
     if params.size > kernels.N_DIFFUSION and stator_rotor_gap is None:
         raise ValueError("seven parameters describe a flow; give stator_rotor_gap [Å], the width of its gap.")
     factors = PhysicsFactors.from_config(q, stator_rotor_gap or 1.0, dt, validate=False).to_tuple()
-    layout = mesh_layout(n_frames, phi, dt)
-    layout = layout._replace(time=np.asarray(layout.time), phi=np.asarray(layout.phi))
+    layout = numpy_mesh(n_frames, phi, dt)
     g1 = np.broadcast_to(kernels.g1_total(params, layout, *factors, shear_convention), (phi.size, n_frames, n_frames))
     c2 = np.empty((phi.size, n_frames, n_frames))
     for k, sequence in enumerate(np.random.SeedSequence(seed).spawn(phi.size)):

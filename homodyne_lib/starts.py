@@ -9,7 +9,7 @@ from homodyne_lib.parameter_scales import from_search_scale, search_bounds, to_s
 from homodyne_lib.physics_utils import power_law
 from homodyne_lib.problem import Problem
 
-__all__ = ["propose_starts", "start_from_decays"]
+__all__ = ["latin_hypercube", "propose_starts", "start_from_decays"]
 
 _N_POLISHED = 6
 # Decay exponents q²DT and sinc phases of the whole record between which a movement can be seen at all.
@@ -40,11 +40,8 @@ def propose_starts(problem: Problem, n_starts: int, seed: int, bounds=None, fixe
     list of ndarray, shape (p,)
         At most six, pulled inside the bounds; both signs of phi0 where there are candidates.
     """
-    # A quarter of a second of imports that a fit from a given start does not need.
-    from scipy.stats import qmc
-
     names = problem.names
-    unit = qmc.LatinHypercube(d=len(names), rng=np.random.default_rng(seed)).random(max(n_starts, 1))
+    unit = latin_hypercube(max(n_starts, 1), len(names), seed)
     candidates = np.array([*start_from_decays(problem), *(_drawn(problem, row) for row in unit)])
     lower, upper = search_bounds(names, bounds)
     candidates = from_search_scale(names, np.clip(to_search_scale(names, candidates), lower, upper))
@@ -56,6 +53,25 @@ def propose_starts(problem: Problem, n_starts: int, seed: int, bounds=None, fixe
         positive = candidates[order, names.index("phi0")] > 0
         order = np.concatenate([order[positive][: _N_POLISHED // 2], order[~positive][: _N_POLISHED // 2]])
     return list(candidates[order[:_N_POLISHED]])
+
+
+def latin_hypercube(n: int, dimensions: int, seed: int) -> np.ndarray:
+    """Random points of the unit cube, one in each of n slices along every axis.
+
+    They are those of ``scipy.stats.qmc.LatinHypercube``, without its imports, which take longer than a small fit.
+
+    Parameters
+    ----------
+    n, dimensions, seed : int
+
+    Returns
+    -------
+    ndarray, shape (n, dimensions)
+    """
+    (rng,) = np.random.default_rng(seed).spawn(1)
+    within = rng.random((n, dimensions))
+    slices = rng.permuted(np.tile(np.arange(1, n + 1), (dimensions, 1)), axis=1).T
+    return (slices - within) / n
 
 
 def _step(problem: Problem) -> float:

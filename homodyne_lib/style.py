@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 from scipy.spatial import KDTree
 
@@ -23,6 +24,7 @@ __all__ = [
     "WIDTH",
     "WIDTH_NARROW",
     "colormap",
+    "label_log_axis",
     "new_figure",
     "save",
     "shades",
@@ -47,6 +49,7 @@ RESIDUAL_LIMIT = 4.0
 """Residual maps span ± this many standard deviations."""
 
 _DPI = 180
+_FEW_DECADES = 1.7
 # Colours of a map. Two maps and the greys of the letters together are at most 256: one byte a pixel in PNG and PDF.
 _LEVELS = 105
 _RC = {
@@ -99,6 +102,16 @@ def colormap(name: str) -> Colormap:
 def shades(n: int = 256) -> ListedColormap:
     """Colours of an ordered set, from dark to light but never pale."""
     return ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0, 0.85, n)))
+
+
+def label_log_axis(axis) -> None:
+    """Label the decades of a logarithmic axis whose limits are set; where it holds few of them, 2 and 5 between."""
+    low, high = np.log10(axis.get_view_interval())
+    few = high - low < _FEW_DECADES
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=20))
+    if few:
+        axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _map_colours(figure: Figure) -> np.ndarray | None:

@@ -105,4 +105,6 @@ def latex(text: str) -> str:
     """Turn what the functions above write, without unit, into mathematics of LaTeX."""
     for sign, command in _LATEX.items():
         text = text.replace(sign, command)
+    # Behind dots a bare minus would be set as that of a difference.
+    text = text.replace(r"\ldots -", r"\ldots {-}")
     return "$" + re.sub("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: f"^{{{m[0].translate(_DIGITS)}}}", text) + "$"

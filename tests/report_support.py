@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 
-from homodyne_lib.cmc import ShardDraws
 from homodyne_lib.data import Correlations, write_correlations
 from homodyne_lib.draws import write_posterior
 from homodyne_lib.files import write_json
@@ -41,8 +41,10 @@ def small_record(params, gap, phi=PHI):
     )
 
 
-def write_results(folder, mode, detected=None, phi=PHI):
-    """Result files whose draws scatter about the values that made the record."""
+def write_results(folder, mode, detected=None, phi=PHI, n_shards=1):
+    """Result files whose draws scatter about the values that made the record, with errors twice those of independent
+    entries.
+    """
     names = parameter_names(mode)
     laminar = mode == "laminar_flow"
     record = small_record([TRUTH[name] for name in names], GAP if laminar else None, phi)
@@ -80,26 +82,66 @@ def write_results(folder, mode, detected=None, phi=PHI):
             "p_value": 0.99,
         }
     write_json(folder / "nlsq.json", nlsq)
-    write_draws(folder, nlsq, names, coefficients)
+    write_calibration(folder, nlsq, n)
+    write_draws(folder, nlsq, names, coefficients, n_shards)
 
 
-def write_draws(folder, nlsq, names, coefficients):
+def write_calibration(folder, nlsq, n_phi):
+    errors = {name: 2.0 * entry["error"] for name, entry in nlsq["parameters"].items()}
+    errors |= dict.fromkeys(nlsq["coefficients"], 0.002)
+    content = {
+        "noise": "speckle",
+        "note": "The residuals scatter as speckles and photons make them.",
+        "sentence": "Errors are 2 to 2 times as large as those of independent entries of c2.",
+        "pixels": [400.0] * n_phi,
+        "counts": [1.5] * n_phi,
+        "effective_counts": [1.5] * n_phi,
+        "stripes": 3.0,
+        "errors": errors,
+        "ratios": dict.fromkeys(errors, 2.0),
+        "covariance": {"names": list(errors), "matrix": np.diag(np.square(list(errors.values())))},
+    }
+    write_json(folder / "calibration.json", content)
+
+
+def write_draws(folder, nlsq, names, coefficients, n_shards):
     rng = np.random.default_rng(5)
     shape = (4, 100)
     centres = {name: TRUTH[name] for name in names} | {"noise_scale": 1.0} | coefficients
     draws = {name: rng.normal(value, 0.02 * abs(value), shape) for name, value in centres.items()}
+    independent = {name: centres[name] + 0.5 * (sample - centres[name]) for name, sample in draws.items()}
     stats = {"diverging": np.zeros(shape), "energy": rng.normal(size=shape)}
-    write_posterior(folder / "posterior.nc", draws, [ShardDraws(np.zeros((*shape, 1)), stats, 1.0)])
-    report = {"shard": 0, **chain_diagnostics(draws, stats), "converged": True, "reasons": []}
-    worst = {name: report[name] for name in ("r_hat", "ess_bulk")}
-    parameter_rows(nlsq, draws, worst).to_csv(folder / "parameters.csv", index=False)
-    cmc = {"method": "nuts", "status": "converged", "n_shards": 1, "n_converged": 1, "n_chains": 4, "n_draws": 100}
-    write_json(folder / "cmc.json", cmc | {"warnings": [], "shards": [report]})
+    write_posterior(folder / "posterior.nc", draws, [SimpleNamespace(stats=stats)] * n_shards)
+    reports = []
+    for shard in range(n_shards):
+        sd = {name: 0.01 * np.sqrt(n_shards) * abs(value) for name, value in centres.items()}
+        mean = {name: rng.normal(value, sd[name]) for name, value in centres.items()}
+        diagnostics = chain_diagnostics(draws, stats) | {"converged": True, "reasons": []}
+        reports.append({"shard": shard, **diagnostics, "mean": mean, "sd": sd})
+    worst = {name: reports[0][name] for name in ("r_hat", "ess_bulk")}
+    prior_sd = {name: 10.0 * abs(value) for name, value in centres.items()}
+    parameter_rows(nlsq, draws, worst, prior_sd, independent).to_csv(folder / "parameters.csv", index=False)
+    write_json(
+        folder / "cmc.json",
+        {
+            "method": "nuts",
+            "status": "converged",
+            "n_shards": n_shards,
+            "n_converged": n_shards,
+            "n_chains": 4,
+            "n_draws": 100,
+            "warnings": [],
+            "failed": [],
+            "pareto_k": 0.31 if n_shards > 1 else None,
+            "agreement": {"chi2": 7.5, "dof": 7 * (n_shards - 1), "p_value": 0.38} if n_shards > 1 else None,
+            "shards": reports,
+        },
+    )
 
 
 def paths_in(folder):
     names = {"posterior": "posterior.nc", "parameters": "parameters.csv", "c2": "c2.h5"}
-    names |= {name: f"{name}.json" for name in ("scaling", "nlsq", "cmc")}
+    names |= {name: f"{name}.json" for name in ("scaling", "nlsq", "cmc", "calibration")}
     return {name: str(folder / file) for name, file in names.items()} | {"truth": None}
 
 

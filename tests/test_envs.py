@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
+import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pypandoc
 import pytest
 import yaml
+from conda_names import DEVELOPMENT, conda_name, normalized
 from packaging.requirements import Requirement
 
 ENVS = Path(__file__).parents[1] / "envs"
 LOCK_TEXT = (ENVS / "requirements.lock").read_text()
 
-# Needed to develop and to set up, not by a rule.
-DEVELOPMENT = {"pytest", "hypothesis", "ruff", "snakefmt", "uv"}
-# Where the name on conda-forge or bioconda differs from the one in requirements.in.
-CONDA_NAME = {
-    "snakemake": "snakemake-minimal",
-    "matplotlib": "matplotlib-base",
-    "nbconvert": "nbconvert-core",
-    "pypandoc-binary": "pypandoc",
-    "typst": "typst-py",
-}
 # On conda only: the interpreter, the program inside pypandoc_binary, the extra of arviz-stats[xarray].
 CONDA_ONLY = {"python", "pandoc", "xarray-einstats"}
-
-
-def normalized(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def locked() -> dict[str, Requirement]:
@@ -54,6 +44,22 @@ def direct() -> dict[str, str]:
     lines = (ENVS / "requirements.in").read_text().splitlines()
     pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
     return {normalized(pin.name): version_of(pin) for pin in pins}
+
+
+def imported() -> set[str]:
+    """Packages of others that the library, the scripts and the report's notebook import, wherever the statement is."""
+    house = ENVS.parent
+    sources = [path.read_text() for place in ("homodyne_lib", "workflow") for path in (house / place).rglob("*.py")]
+    notebook = json.loads((house / "workflow/notebooks/report.ipynb").read_text())
+    sources += ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    names = set()
+    for node in (node for source in sources for node in ast.walk(ast.parse(source))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module)
+    ours = {path.stem for path in (house / "workflow").rglob("*.py")} | {"homodyne_lib"}
+    return {name.partition(".")[0] for name in names} - ours - sys.stdlib_module_names
 
 
 def conda_file() -> dict:
@@ -96,11 +102,20 @@ def test_environment_is_the_locked_one():
     assert installed == expected
 
 
+def test_every_import_is_a_direct_pin():
+    """What we import ourselves is named, not left to what another package happens to need."""
+    owners = importlib.metadata.packages_distributions()
+    needed = {normalized(owner) for name in imported() for owner in owners[name]}
+    assert {"jax", "numpy", "pillow"} < needed
+    # The notebook runs in IPython, as which ipykernel presents itself.
+    assert needed - (direct().keys() - DEVELOPMENT) == {"ipython"}
+
+
 def test_conda_pins_are_the_locked_versions():
     versions = {name: version_of(requirement) for name, requirement in locked().items()}
     pins = conda_pins()
     for name in direct().keys() - DEVELOPMENT:
-        assert pins.pop(CONDA_NAME.get(name, name)) == versions[name], name
+        assert pins.pop(conda_name(name)) == versions[name], name
     assert pins.keys() == CONDA_ONLY
     assert pins["xarray-einstats"] == versions["xarray-einstats"]
     assert pins["pandoc"] == pypandoc.get_pandoc_version()

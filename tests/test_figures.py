@@ -14,14 +14,16 @@ import numpy as np
 import pytest
 from matplotlib.testing.compare import compare_images
 from PIL import Image
-from report_support import DT, N_T, SIGMA, TRUTH, paths_in, small_record, write_results
+from report_support import DT, GAP, N_T, SIGMA, TRUTH, Q, paths_in, small_record, write_results
 
 from homodyne_lib import data_figures, diagnostic_figures, result_figures
 from homodyne_lib.comparison import angular_decay, compare, shrink
 from homodyne_lib.data import read_correlations
+from homodyne_lib.dataset_results import read_results
+from homodyne_lib.decay_bands import decay_bands
 from homodyne_lib.files import read_json
+from homodyne_lib.jax_backend import compute_g2_scaled
 from homodyne_lib.physics import parameter_names
-from homodyne_lib.report import read_results
 from homodyne_lib.style import RESIDUAL_LIMIT, WIDTH, colormap, new_figure, save
 
 PICTURES = Path(__file__).parent / "data" / "figures"
@@ -32,7 +34,7 @@ TOLERANCE = 3.0
 @pytest.fixture(scope="module")
 def flowing(tmp_path_factory):
     folder = tmp_path_factory.mktemp("flowing")
-    write_results(folder, "laminar_flow", detected=True)
+    write_results(folder, "laminar_flow", detected=True, n_shards=3)
     return folder
 
 
@@ -43,19 +45,23 @@ def drawn(folder, shift=1.0):
     results = replace(results, chains=chains, truth=TRUTH | {"shear_convention": "spec"})
     record = read_correlations(folder / "c2.h5")
     comparison = compare(record, results.nlsq, 200)
+    bands = decay_bands(record, results.nlsq, comparison, results.draws, results.scaling_draws)
     scaling, fitted = results.nlsq["scaling"], {n: e["value"] for n, e in results.nlsq["parameters"].items()}
     rates = {curve: results.rates(curve, results.rate_times) for curve in results.curves}
     numbers = np.array([1.0, 2.0, 4.0])
     return {
         "correlations": data_figures.correlation_maps(comparison)[0],
-        "decays": data_figures.decays(comparison),
+        "decays": data_figures.decays(comparison, bands),
         "angles": data_figures.decays_over_angle(angular_decay(record, results.nlsq, comparison), TRUTH["phi0"]),
         "rates": result_figures.rates_over_time(results.rate_times, rates),
         "scaling": result_figures.scaling_over_angle(
-            scaling["phi"], {n: (scaling[n], scaling[f"{n}_error"]) for n in ("contrast", "offset")}, results.scaling
+            scaling["phi"], {n: (scaling[n], error) for n, error in results.scaling_errors.items()}, results.scaling
         ),
         "corner": diagnostic_figures.corner({n: results.draws[n] for n in results.free}, fitted, results.truth),
         "chains": diagnostic_figures.chains({n: results.chains[n] for n in [*results.free, "noise_scale"]}),
+        "shards": diagnostic_figures.shard_agreement(
+            results.cmc["shards"], {n: tuple(results.table.loc[n, ["value", "error"]]) for n in results.free}
+        ),
         "residuals": diagnostic_figures.residuals(comparison),
         "thumbnail": result_figures.thumbnail(record.c2[0], results.rate_times, [r["draws"] for r in rates.values()]),
         "trends": result_figures.trends(
@@ -137,11 +143,74 @@ def test_decays_are_means_over_windows_of_age(flowing):
     entries = [record.c2[1, row, row + 3] for row in range(first, last + 1)]
     assert found.lag[2] == pytest.approx(3 * DT)
     assert found.data_decay[1, 2, 2] == pytest.approx((np.mean(entries) - 1.0) / 0.3)
-    # White noise: error bars that hold on average; 3 angles, 4 ages, 17 lags or fewer.
+    # White noise: error bars are those of independent entries, to the scatter of 3 angles × 10 windows or more.
+    pairs = found.decay_error[1, 2, 2] ** -2 * (SIGMA / 0.3) ** 2
+    assert pairs == pytest.approx(last - first + 1, rel=0.6)
     pulls = (found.data_decay - found.model_decay) / found.decay_error
     pulls = pulls[np.isfinite(pulls)]
-    # A window of two rows scatters like Student's t with one degree of freedom: half of it within ±1.
-    assert 0.4 < np.mean(np.abs(pulls) < 1) < 0.8
+    # 68 % of them within ±1, were all of the 190 or so independent.
+    assert 0.58 < np.mean(np.abs(pulls) < 1) < 0.78
+
+
+def test_error_bars_of_decays_count_what_neighbours_share(flowing):
+    record = read_correlations(flowing / "c2.h5")
+    nlsq = read_json(flowing / "nlsq.json")
+    alone = compare(record, nlsq, 200)
+    # Twelve angles of noise that five frames in a row share: a mean over less than five is as noisy as one of them.
+    rng, phi = np.random.default_rng(2), np.linspace(-60, 60, 12)
+    lived = np.repeat(rng.normal(0, 3 * SIGMA, (12, N_T // 5)), 5, axis=1)[:, :, None] * np.ones(N_T)
+    noise = np.triu(lived, 1)
+    many = {name: np.repeat(nlsq["scaling"][name][:1], 12) for name in ("contrast", "offset")}
+    model = compute_g2_scaled(
+        [TRUTH[name] for name in nlsq["parameters"]], *2 * (np.arange(N_T) * DT,), phi, Q, GAP, 0.3, 1.0, DT
+    )
+    shared = replace(
+        record,
+        c2=np.asarray(model) + noise + noise.transpose(0, 2, 1),
+        phi=phi,
+        sigma=np.full(12, SIGMA),
+        raw_diagonal=np.zeros((12, N_T)),
+    )
+    found = compare(shared, nlsq | {"scaling": nlsq["scaling"] | many}, 200)
+    # All entries of a row carry one number of 3σ: windows of two rows have errors near 3σ, not 3σ/√2/√(entries).
+    assert alone.decay_error[0, 0, 5] * 0.3 == pytest.approx(SIGMA / np.sqrt(2), rel=0.4)
+    assert found.decay_error[0, 0, 5] * 0.3 == pytest.approx(3 * SIGMA * np.sqrt(0.9), rel=0.3)
+    angular = angular_decay(shared, nlsq | {"scaling": nlsq["scaling"] | many}, found)
+    # Thirty frames are six numbers.
+    n = N_T - np.round(angular.lags / DT)
+    np.testing.assert_allclose(angular.error[:, 0] * 0.3, 3 * SIGMA * np.sqrt(5 / n), rtol=0.45)
+
+
+def test_bands_of_decays_are_those_of_the_draws(flowing):
+    results, record = read_results("flowing", paths_in(flowing)), read_correlations(flowing / "c2.h5")
+    found = compare(record, results.nlsq, 200)
+    # Draws that are all as the fit, but for the contrast of one angle.
+    draws = {name: np.full(300, TRUTH[name]) for name in results.nlsq["parameters"]}
+    contrast, offset = np.full((300, 3), 0.3), np.ones((300, 3))
+    contrast[:, 1] += np.linspace(-0.03, 0.03, 300)
+    bands = decay_bands(record, results.nlsq, found, draws, (contrast, offset))
+    assert bands.shape == (2, *found.model_decay.shape)
+    np.testing.assert_allclose(bands[:, 0], np.stack(2 * [found.model_decay[0]]), atol=1e-9)
+    np.testing.assert_allclose(bands[1, 1], found.model_decay[1] * 1.095, rtol=2e-3)
+    # A window that is taken pair by pair: its decay with D0 raised by a tenth, by the slow way.
+    faster = draws | {"D0": np.full(300, 1.1 * TRUTH["D0"])}
+    nlsq = results.nlsq | {"parameters": {name: {"value": value[0]} for name, value in faster.items()}}
+    expected = compare(record, nlsq, 200).model_decay
+    bands = decay_bands(record, results.nlsq, found, faster, (np.full((300, 3), 0.3), offset))
+    np.testing.assert_allclose(bands[0], expected, atol=2e-4)
+
+
+def test_scaling_of_draws_and_errors_follow_the_mode(flowing):
+    results = read_results("flowing", paths_in(flowing))
+    contrast, offset = results.scaling_draws
+    assert contrast.shape == offset.shape == (400, 3)
+    np.testing.assert_array_equal(contrast[:, 1], results.draws["contrast_1"])
+    np.testing.assert_allclose(results.scaling_errors["offset"], 0.002)
+    held = replace(results, nlsq=results.nlsq | {"per_angle_mode": "constant", "coefficients": {}})
+    np.testing.assert_allclose(held.scaling_draws[0], 0.3 * np.ones((400, 3)))
+    np.testing.assert_array_equal(held.scaling_errors["contrast"], 0.0)
+    uncalibrated = replace(results, calibration=None)
+    np.testing.assert_allclose(uncalibrated.scaling_errors["offset"], 0.001)
 
 
 def test_the_angular_decay_is_that_of_data_and_model(flowing):
@@ -166,6 +235,7 @@ def test_data_and_model_share_a_scale_and_residuals_are_centred(flowing):
     assert {image.get_clim() for image in images[2::3]} == {(-RESIDUAL_LIMIT, RESIDUAL_LIMIT)}
     assert images[0].get_extent() == [0, (N_T - 1) * DT, 0, (N_T - 1) * DT]
     assert images[0].origin == "lower"
+    assert {image.get_interpolation() for image in images} == {"nearest"}
 
 
 def test_many_angles_stay_legible():
@@ -181,8 +251,8 @@ def test_many_angles_stay_legible():
         data_figures.map_limits(shown),
         (-RESIDUAL_LIMIT, RESIDUAL_LIMIT),
     }
-    # What is left of A4 below a heading and above a caption [inch].
-    assert max(figure.get_figheight() for figure in drawn) < 9.0
+    # Two of them, with captions, on A4 [inch].
+    assert max(figure.get_figheight() for figure in drawn) < 4.5
 
 
 @pytest.mark.parametrize("n_phi", [1, 2, 7, 23])
@@ -193,12 +263,23 @@ def test_decays_have_a_panel_an_angle(n_phi):
         "scaling": {"contrast": [0.3] * n_phi, "offset": [1.0] * n_phi},
         "shear_convention": "spec",
     }
-    figure = data_figures.decays(compare(record, nlsq, 200))
+    comparison = compare(record, nlsq, 200)
+    figure = data_figures.decays(comparison, np.stack([comparison.model_decay - 0.1, comparison.model_decay + 0.1]))
     assert len(figure.axes) == n_phi
     figure.canvas.draw()
     labelled = [axes for axes in figure.axes if axes.xaxis.get_tick_params()["labelbottom"]]
     assert len(labelled) == min(n_phi, -(-n_phi // -(-n_phi // 6)))
     assert figure.get_figheight() < 9.0
+
+
+def test_shards_are_drawn_about_all_in_units_of_the_reported_error():
+    shards = [{"mean": {"D0": 11.0, "beta": 1.0}, "sd": {"D0": 4.0, "beta": 0.5}} for _ in range(3)]
+    (axes,) = diagnostic_figures.shard_agreement(shards, {"D0": (10.0, 2.0), "beta": (0.0, 1.0)}).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["$D_0$", r"$\beta$"]
+    points = [[float(y) for y in container.lines[0].get_ydata()] for container in axes.containers]
+    np.testing.assert_allclose(points, [[0.5, 1.0]] * 3)
+    bars = [container.lines[2][0].get_segments() for container in axes.containers]
+    np.testing.assert_allclose([[bar[1][1] - bar[0][1] for bar in shard] for shard in bars], [[4.0, 1.0]] * 3)
 
 
 def test_a_parameter_that_hardly_varies_keeps_its_digits():
@@ -246,6 +327,6 @@ def test_a_truth_in_another_convention_is_no_truth_for_the_shear_rate(flowing):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
-        write_results(Path(made), "laminar_flow", detected=True)
+        write_results(Path(made), "laminar_flow", detected=True, n_shards=3)
         for stem, figure in drawn(Path(made)).items():
             figure.savefig(PICTURES / f"{stem}.png", dpi=60, metadata={"Software": None})

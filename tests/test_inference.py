@@ -1,22 +1,28 @@
 """Fit and sampler: against dense algebra, SciPy, closed forms, and data with known truth."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from white_noise import SIGMA, TRUTH, dense_residuals, problem_of, record_of, white_noise_data
 
-from homodyne_lib.cmc import combine_shards, sample_shard
+from homodyne_lib.cmc import sample_shard
+from homodyne_lib.consensus import combine_shards
 from homodyne_lib.coordinates import Coordinates
 from homodyne_lib.curves import band, rate_curves
 from homodyne_lib.descent import solve
+from homodyne_lib.fit_results import flow_test
+from homodyne_lib.importance import MAX_PARETO_K, propose, reweighted, shard_terms
 from homodyne_lib.jax_backend import compute_g2_scaled
 from homodyne_lib.nlsq import fit_nlsq
 from homodyne_lib.per_angle import PER_ANGLE_MODES, per_angle_scaling
 from homodyne_lib.physics import PARAMETERS, parameter_names
-from homodyne_lib.posterior import ShardPosterior
+from homodyne_lib.posterior import ShardPosterior, marginal
 from homodyne_lib.problem import make_problem
-from homodyne_lib.results import chain_diagnostics, flow_test
+from homodyne_lib.results import chain_diagnostics
+from homodyne_lib.shard_files import ShardDraws
 from homodyne_lib.shards import shard_count, shard_rows
 
 
@@ -152,7 +158,7 @@ def test_every_coordinate_is_a_possible_experiment():
 def test_marginal_likelihood_is_the_integral_over_the_scaling():
     """Against numerical quadrature of the full posterior over one contrast and one offset."""
     problem, c2 = problem_of("static", "auto", n=20)
-    posterior = ShardPosterior(problem)
+    posterior = ShardPosterior(problem, [*TRUTH["static"], 0.32, 1.004])
     x1 = posterior.coordinates.from_params(TRUTH["static"])
     x2 = x1 + np.array([0.02, -0.01, 0.03, 0.1])
 
@@ -183,34 +189,140 @@ def test_marginal_likelihood_is_the_integral_over_the_scaling():
     assert found == pytest.approx(wanted, rel=1e-6, abs=1e-3)
 
 
-def test_consensus_of_gaussian_shards_is_their_product():
-    rng, d = np.random.default_rng(2), 3
+def gaussian_shard(mean, precision, centre, anchor, rng, n=(4, 100)):
+    """Draws of a normal law with its anchor, and their slopes."""
+    total = precision + anchor
+    middle = np.linalg.solve(total, precision @ mean + anchor @ centre)
+    x = rng.multivariate_normal(middle, np.linalg.inv(total), size=n)
+    return ShardDraws(x, (middle - x) @ total, centre, anchor, {}, np.zeros(0))
+
+
+@pytest.mark.parametrize("anchored", [0.0, 3.0])
+def test_consensus_of_gaussian_shards_is_their_product(anchored):
+    """In closed form, and without sampling noise: slopes of a normal law tell its moments."""
+    rng, d, n_shards = np.random.default_rng(2), 3, 4
     shards, precision, weighted = [], 0.0, 0.0
-    for _ in range(4):
+    for _ in range(n_shards):
         root = rng.standard_normal((d, d)) + 2 * np.eye(d)
-        mean, covariance = rng.standard_normal(d), root @ root.T
-        shards.append(rng.multivariate_normal(mean, covariance, size=(4, 5000)))
-        precision, weighted = precision + np.linalg.inv(covariance), weighted + np.linalg.solve(covariance, mean)
-    draws = combine_shards(shards).reshape(-1, d)
-    wanted = np.linalg.inv(precision)
-    spread = np.sqrt(np.diag(wanted))
-    # 20,000 draws: means within 4/√20000 = 0.03 sd, covariances within a few per cent.
-    assert np.all(np.abs(draws.mean(axis=0) - wanted @ weighted) < 0.04 * spread)
-    np.testing.assert_allclose(np.cov(draws, rowvar=False), wanted, atol=0.06 * spread.max() ** 2)
+        mean, own = rng.standard_normal(d), root @ root.T
+        anchor = anchored * np.diag(rng.random(d))
+        shards.append(gaussian_shard(mean, own, rng.standard_normal(d), anchor, rng))
+        precision, weighted = precision + own, weighted + own @ mean
+    consensus = combine_shards(shards)
+    np.testing.assert_allclose(consensus.covariance, np.linalg.inv(precision), rtol=1e-8)
+    np.testing.assert_allclose(consensus.mean, np.linalg.solve(precision, weighted), rtol=1e-8)
+    assert consensus.own_means.shape == (n_shards, d)
+
+
+def test_agreement_of_shards_is_a_chi2():
+    """200 sets of 5 shards of one truth: the mean of χ² is its degrees of freedom, 12, within 4 √(2·12/200) = 1.4."""
+    rng, d, own, chi2 = np.random.default_rng(3), 3, np.diag([1.0, 4.0, 100.0]), []
+    for _ in range(200):
+        means = rng.multivariate_normal(np.zeros(d), np.linalg.inv(own), size=5)
+        shards = [gaussian_shard(mean, own, np.zeros(d), 4 * own, rng, n=(2, 20)) for mean in means]
+        chi2.append(combine_shards(shards).agreement["chi2"])
+    assert combine_shards(shards).agreement["dof"] == 12
+    assert np.mean(chi2) == pytest.approx(12, abs=1.4)
 
 
 def test_combining_refuses_what_does_not_fit_together():
-    with pytest.raises(ValueError, match="different shapes"):
-        combine_shards([np.zeros((2, 10, 3)), np.zeros((2, 9, 3))])
-    with pytest.raises(ValueError, match="covariance of 30"):
-        combine_shards([np.zeros((2, 10, 30))] * 2)
+    rng = np.random.default_rng(0)
+    one, two = (gaussian_shard(np.zeros(d), np.eye(d), np.zeros(d), np.eye(d), rng) for d in (2, 3))
+    with pytest.raises(ValueError, match="draws of 2, 3 numbers"):
+        combine_shards([one, two])
+    short = gaussian_shard(np.zeros(3), np.eye(3), np.zeros(3), np.eye(3), rng, n=(2, 3))
+    with pytest.raises(ValueError, match="covariance of 3"):
+        combine_shards([short, short])
+    # An anchor larger than what the draws show leaves less than nothing.
+    with pytest.raises(ValueError, match="without precision"):
+        combine_shards([replace(two, anchor=9 * np.eye(3))] * 2)
+
+
+def shards_of(mode, n_shards, fit, seed=0, draws=(100, 250), **data):
+    """Posteriors of all shards of a data set, and their draws."""
+    noise_scale = (fit.chi2 / fit.n_points) ** 0.5
+    found = []
+    for shard in range(n_shards):
+        problem, _ = problem_of(mode, rows=shard_rows(data["n"], shard, n_shards), **data)
+        found.append(ShardPosterior(problem, fit.values, n_shards, noise_scale=noise_scale))
+    return found, [
+        sample_shard(posterior, seed=10 * seed + k, n_warmup=draws[0], n_draws=draws[1])
+        for k, posterior in enumerate(found)
+    ]
+
+
+def combined(posteriors, shards, fit):
+    """Draws of all data, and the Pareto k of their weights."""
+    proposals = propose(combine_shards(shards), len(posteriors[0].factor), shards[0].x[..., 0].size, seed=1)
+    terms = [shard_terms(posterior, proposals.x) for posterior in posteriors]
+    total = tuple(sum(parts) for parts in zip(*terms, strict=True))
+    origin = fit.values[len(posteriors[0].problem.names) :]
+    return reweighted(proposals, total, origin, shards[0].x.shape[:2], seed=2)
+
+
+@pytest.mark.parametrize("per_angle", ["individual", "constant"])
+def test_terms_of_shards_add_to_the_density_of_all_data(per_angle):
+    """Against the log density of one shard that holds everything; without shards' anchors."""
+    problem, _ = problem_of("laminar_flow", per_angle, n=24)
+    fit = fit_nlsq(problem, start=dict(zip(problem.names, TRUTH["laminar_flow"], strict=True)), n_starts=0)
+    whole = ShardPosterior(problem, fit.values)
+    parts = [
+        ShardPosterior(problem_of("laminar_flow", per_angle, n=24, rows=shard_rows(24, s, 3))[0], fit.values, 3)
+        for s in range(3)
+    ]
+    inner = len(whole.factor)
+    x = whole.centre[:inner] + 0.5 * np.random.default_rng(0).standard_normal((6, inner)) @ whole.factor.T
+    total = tuple(sum(terms) for terms in zip(*(shard_terms(part, x) for part in parts), strict=True))
+    found = np.array([marginal(*(part[k] for part in total)) for k in range(6)])
+    wanted = np.array([whole.log_density(v) for v in x])
+    np.testing.assert_allclose(found - found[0], wanted - wanted[0], atol=1e-5)
+
+
+def test_slopes_of_draws_are_those_of_the_density():
+    """Against finite differences, in the scaling too, with an anchor."""
+    problem, _ = problem_of("static", n=24, rows=shard_rows(24, 1, 3))
+    origin = np.repeat([0.32, 1.004], 5)
+    posterior = ShardPosterior(problem, [*TRUTH["static"], *origin], 3)
+    inner, normal = len(posterior.factor), np.zeros(10)
+    draw, slope = posterior.draw(posterior.centre[:inner] + 0.1 * posterior.factor.sum(axis=1), normal)
+    step = 1e-6
+
+    def joint(v):
+        matrix, right, rest = posterior.quadratic(v[:inner])
+        beside = v - posterior.centre
+        c = v[inner:] - origin
+        return float(-0.5 * (rest + c @ matrix @ c - 2 * right @ c + beside @ posterior.anchor @ beside))
+
+    for k in range(len(draw)):
+        move = np.eye(len(draw))[k] * step
+        assert (joint(draw + move) - joint(draw - move)) / (2 * step) == pytest.approx(
+            float(slope[k]), rel=1e-4, abs=1e-2
+        )
+
+
+def test_prior_draws_have_the_prior():
+    """First and second moments of 20,000 draws against importance sampling of the density: within 4 errors."""
+    coordinates = Coordinates(parameter_names("laminar_flow"), 0.1 * np.arange(1, 60))
+    x = coordinates.prior_draws(20000)
+    rng, df = np.random.default_rng(1), 4
+    z = rng.standard_normal((40000, 8)) * np.sqrt(df / rng.chisquare(df, 40000))[:, None]
+    covariance = np.cov(x, rowvar=False)
+    y = x.mean(axis=0) + z @ np.linalg.cholesky(covariance).T
+    log = np.asarray(jax.vmap(coordinates.log_prior)(jnp.asarray(y))) + 0.5 * (df + 8) * np.log1p((z * z).sum(1) / df)
+    weights = np.exp(log - log.max())
+    weights /= weights.sum()
+    size = x.std(axis=0) * np.sqrt(1 / 20000 + (weights**2).sum())
+    assert np.all(np.abs(weights @ y - x.mean(axis=0)) < 4 * size)
+    square, wanted = (y - x.mean(axis=0)) ** 2, (x - x.mean(axis=0)) ** 2
+    error = np.sqrt(weights**2 @ (square - weights @ square) ** 2 + wanted.var(axis=0) / 20000)
+    assert np.all(np.abs(weights @ square - wanted.mean(axis=0)) < 4 * error)
 
 
 def test_posterior_agrees_with_the_fit_and_its_chains_with_each_other():
     problem, _ = problem_of("static", n=40)
     fit = fit_nlsq(problem, n_starts=16)
-    posterior = ShardPosterior(problem)
-    shard = sample_shard(posterior, fit.values[:3], seed=3, n_warmup=200, n_draws=250)
+    posterior = ShardPosterior(problem, fit.values)
+    shard = sample_shard(posterior, seed=3, n_warmup=100, n_draws=250)
     draws = posterior.coordinates.natural_draws(shard.x, problem.scaling.names)
     report = chain_diagnostics(draws, shard.stats)
     assert report["max_r_hat"] < 1.03
@@ -221,8 +333,22 @@ def test_posterior_agrees_with_the_fit_and_its_chains_with_each_other():
             # 1000 draws: mean within 0.25 sd, sd within a quarter.
             assert abs(sample.mean() - fit.values[k]) < 0.3 * fit.errors[k]
             assert sample.std() == pytest.approx(fit.errors[k], rel=0.25)
-    again = sample_shard(posterior, fit.values[:3], seed=3, n_warmup=200, n_draws=250)
+    again = sample_shard(posterior, seed=3, n_warmup=100, n_draws=250)
     np.testing.assert_array_equal(shard.x, again.x)
+
+
+def test_four_shards_give_the_posterior_of_one():
+    """Means within 0.15 posterior sd, sds within 10 %: 4 and 2 errors of 1000 draws each."""
+    data = {"n": 60, "phi": (-40.0, 0.0, 30.0)}
+    problem, _ = problem_of("static", **data)
+    fit = fit_nlsq(problem, start=dict(zip(problem.names, TRUTH["static"], strict=True)), n_starts=0)
+    _, whole = shards_of("static", 1, fit, **data)
+    posteriors, shards = shards_of("static", 4, fit, seed=1, **data)
+    x, pareto_k = combined(posteriors, shards, fit)
+    assert pareto_k < MAX_PARETO_K
+    mean, sd = whole[0].x.mean(axis=(0, 1)), whole[0].x.std(axis=(0, 1))
+    assert np.abs((x.mean(axis=(0, 1)) - mean) / sd).max() < 0.15
+    np.testing.assert_allclose(x.std(axis=(0, 1)), sd, rtol=0.1)
 
 
 def test_shards_share_out_every_row_once():

@@ -13,16 +13,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
+import jinja2
 import numpy as np
 import pandas as pd
+import pypandoc
 import pytest
 from browser import browser
 from report_support import DT, HOSTILE, N_T, TRUTH, PageTexts, Q, paths_in, texts, write_results
 
+from homodyne_lib.dataset_results import read_results
 from homodyne_lib.methods import methods_text
-from homodyne_lib.report import belief, outcome, read_results
+from homodyne_lib.report import belief, cautions, error_note, outcome
 from homodyne_lib.report_files import parameters_tex
-from homodyne_lib.report_parts import rate_table
+from homodyne_lib.report_parts import parameter_table, rate_table
 from homodyne_lib.wording import escape, plain_number
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +44,7 @@ SECTIONS = [
     "Methods",
     "How to reproduce",
 ]
-FIGURES = {"correlations", "decays", "rates", "angles", "corner", "residuals", "chains", "scaling"}
+FIGURES = {"correlations", "decays", "rates", "angles", "corner", "residuals", "shards", "chains", "scaling"}
 CURVES = {"rates", "decays", "angles", "angles_model", "residuals_lag", "residuals_age", "scaling"}
 
 
@@ -71,7 +74,7 @@ def test_a_title_cannot_leave_the_title(tools):
 @pytest.fixture(scope="module")
 def flowing(tmp_path_factory):
     folder = tmp_path_factory.mktemp("flowing")
-    write_results(folder, "laminar_flow", detected=True)
+    write_results(folder, "laminar_flow", detected=True, n_shards=2)
     return folder
 
 
@@ -186,7 +189,7 @@ def test_one_angle_and_no_flow_make_a_page_too(tools, tmp_path):
     found = texts(write_page(tools, tmp_path))
     assert found["h2"] == SECTIONS
     assert any("There is one angle" in paragraph for paragraph in found["p"])
-    assert {file.stem for file in (tmp_path / "figures").iterdir()} == FIGURES - {"angles"}
+    assert {file.stem for file in (tmp_path / "figures").iterdir()} == FIGURES - {"angles", "shards"}
 
 
 def test_the_notebook_is_kept_without_outputs():
@@ -241,12 +244,21 @@ def test_figures_fit_the_columns_of_a_journal(page, flowing, name):
     assert_fonts_are_embedded(text)
 
 
+@pytest.mark.parametrize(("template", "names"), [("figure", FIGURES | {"correlations-2"}), ("curve", CURVES)])
+def test_the_archive_says_what_each_picture_and_table_shows(template, names):
+    text = jinja2.Template((ROOT / "workflow" / "report" / f"{template}.rst").read_text(encoding="utf-8"))
+    captions = {text.render(snakemake={"wildcards": {"dataset": "flowing", template: name}}).strip() for name in names}
+    assert all(len(caption.split()) > 8 and "flowing" in caption for caption in captions)
+    # Parts of one figure have one caption.
+    assert len(captions) == len({name.split("-")[0] for name in names})
+
+
 def test_curves_have_units_and_are_those_of_the_model(page, flowing):
     tables = {file.stem: pd.read_csv(file) for file in (flowing / "curves").iterdir()}
     assert tables.keys() == CURVES
     for name in ("rates", "decays", "angles", "angles_model", "residuals_lag", "residuals_age"):
         # Time, lag and angle have units; what is divided by its contrast has none.
-        assert all("[" in column for column in tables[name] if column not in ("(c2 - O)/C", "error", "model")), name
+        assert all("[" in column for column in tables[name] if not column.startswith(("(c2", "error", "model"))), name
     rates = tables["rates"]
     expected = TRUTH["D0"] * rates["t [s]"] ** TRUTH["alpha"] + TRUTH["D_offset"]
     np.testing.assert_allclose(rates["D least squares [Å²/s]"], expected, rtol=1e-5)
@@ -261,9 +273,95 @@ def test_the_table_for_latex_is_that_of_the_page(page, flowing):
     rows = [line.removesuffix(r" \\").split(" & ") for line in lines[5:-2]]
     assert [row[0] for row in rows][:2] == ["$D_0$", r"$\alpha$"]
     assert {len(row) for row in rows} == {5}
-    assert rows[0][1:3] == [r"\AA$^2$/s", r"$900 \pm 18$"]
+    # Calibrated: twice the error of nlsq.json.
+    assert rows[0][1:3] == [r"\AA$^2$/s", r"$900 \pm 40$"]
     assert "\n".join(lines).isascii()
     assert (flowing / "parameters.tex").read_text(encoding="utf-8").splitlines() == lines
+
+
+def read_latex(text):
+    """Rows of a table for LaTeX, and its formulas, as pandoc's reader of LaTeX finds them."""
+    document = json.loads(pypandoc.convert_text(text, "json", format="latex", extra_args=["--fail-if-warnings"]))
+    (table,) = document["blocks"]
+    assert table["t"] == "Table"
+    _, _, columns, head, bodies, _ = table["c"]
+    rows = [row[1] for row in [*head[1], *bodies[0][3]]]
+    # Formulas that cannot be read are a warning of the writer, and so an error here.
+    options = ["--mathml", "--fail-if-warnings"]
+    formulas = pypandoc.convert_text(text, "html", format="latex", extra_args=options).count("<math")
+    return len(columns), [len(row) for row in rows], formulas
+
+
+def test_latex_can_read_the_table(flowing):
+    text = parameters_tex(read_results("flowing", paths_in(flowing)))
+    columns, cells, formulas = read_latex(text)
+    assert (columns, cells) == (5, [5] * 8)
+    # Symbol, fit, posterior and interval of seven parameters, and the exponent of the unit of two.
+    assert formulas == 4 * 7 + 2
+    for line in text.splitlines()[5:-2]:
+        assert all(cell.count("$") % 2 == 0 for cell in line.split("&"))
+        assert not re.search(r"[%#~]|(?<!\\)_(?![^$]*\$)", re.sub(r"\$[^$]*\$", "", line))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("$D_0$", "$D_0"), ("$D_0$ &", "$D_0$ & &"), (r"\pm", r"\plusminus"), (r"\end{tabular}", ""), (r"\%", "%")],
+)
+def test_a_table_that_latex_cannot_read_is_refused(flowing, right, wrong):
+    text = parameters_tex(read_results("flowing", paths_in(flowing)))
+    assert right in text
+    with pytest.raises((AssertionError, RuntimeError, ValueError, IndexError)):
+        assert read_latex(text.replace(right, wrong, 1)) == read_latex(text)
+
+
+def test_the_page_shows_calibrated_errors_and_says_how_large_they_are(page, flowing):
+    cells = texts(page)["td"]
+    at = cells.index("Å²/s")
+    # Least squares ± calibrated error, posterior, interval, and how many times the independent error.
+    assert cells[at + 1] == "900\u00a0±\u00a040"
+    assert float(cells[at + 4]) == pytest.approx(2.0, abs=0.05)
+    said = " ".join(texts(page)["p"])
+    assert "Error bars are calibrated." in said
+    assert "independent pixels" in page
+    assert "The residuals scatter as speckles and photons make them." in said
+
+
+def test_shards_are_judged_together(page):
+    assert any("χ² = 7.50 for 7 degrees of freedom (p = 0.38)" in text for text in texts(page)["p"])
+    assert any("What each of the 2 shards found" in caption for caption in texts(page)["figcaption"])
+
+
+SPECKLE = {
+    "noise": "speckle",
+    "counts": [2.0, 3.0],
+    "effective_counts": [2.0, 3.0],
+    "note": "So it is.",
+    "sentence": "x",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "warned", "words"),
+    [
+        ({}, False, "calibrated"),
+        ({"effective_counts": [5.0, 5.0], "note": "Not as the diagonal tells."}, True, "calibrated"),
+        ({"effective_counts": [None, None], "note": "The errors may be too small."}, True, "calibrated"),
+        ({"counts": [None, None], "effective_counts": [None, None]}, False, "calibrated"),
+        ({"noise": "independent", "effective_counts": [0.0, 0.0]}, False, "independent entries"),
+    ],
+)
+def test_noise_that_is_not_as_expected_is_a_warning(flowing, change, warned, words):
+    results = replace(read_results("flowing", paths_in(flowing)), calibration=SPECKLE | change)
+    note = results.calibration["note"]
+    assert (f"Error bars: {note[0].lower()}{note[1:]}" in cautions(results)) == warned
+    assert words in error_note(results)
+
+
+def test_errors_without_calibration_are_said_to_be_too_small(flowing):
+    results = replace(read_results("flowing", paths_in(flowing)), calibration=None)
+    assert "too small" in error_note(results)
+    assert results.fit_error("D0") == results.nlsq["parameters"]["D0"]["error"]
+    assert "independent sd" not in parameter_table(results)
 
 
 # ---------------------------------------------------------------- in a browser
@@ -294,6 +392,15 @@ def test_a_browser_shows_all_of_it_and_nothing_runs_over(tab, page, flowing, wid
     assert tab.evaluate(OVERFLOW) <= 0
     assert tab.complaints == []
     assert [address for address in tab.requests if not address.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["flowing/report.html", "summary.html"])
+def test_tables_show_all_their_columns_on_a_desk(tab, page, flowing, summary, name):
+    tab.open(flowing / "report.html" if name.startswith("flowing") else summary / name, 1280)
+    wide = "[...document.querySelectorAll('.table')].filter(table => table.scrollWidth > table.clientWidth).length"
+    assert tab.evaluate("document.querySelectorAll('.table').length") > 0
+    assert tab.evaluate(wide) == 0
 
 
 @pytest.mark.slow
@@ -353,8 +460,8 @@ def _power_laws(draws, time):
 
 def test_the_methods_cite_what_was_used_and_nothing_else(flowing):
     results = read_results("flowing", paths_in(flowing))
-    for n_shards, works in ((1, 6), (2, 7)):
-        cmc = results.cmc | {"n_shards": n_shards}
+    for n_shards, works in ((1, 6), (2, 9)):
+        cmc = results.cmc | {"n_shards": n_shards, "pareto_k": 0.3}
         paragraph, listed = methods_text(replace(results, cmc=cmc), CONFIG).split("\n\n")
         cited = [int(number) for group in re.findall(r"\\\[([\d, ]+)\\\]", paragraph) for number in group.split(", ")]
         assert cited == sorted(cited) == list(range(1, works + 1))

@@ -56,7 +56,7 @@ def test_an_interval_and_an_exact_number_read_alike():
     [
         (quantity(0.0010211715, 9.71e-6), r"$(1.021 \pm 0.010) \times 10^{-3}$"),
         (quantity(-0.5068, 0.00893), r"$-0.507 \pm 0.009$"),
-        (interval(-0.524, -0.49, -0.5068, 0.00893), r"$-0.524 \ldots -0.490$"),
+        (interval(-0.524, -0.49, -0.5068, 0.00893), r"$-0.524 \ldots {-}0.490$"),
     ],
 )
 def test_latex_says_the_same(text, expected):

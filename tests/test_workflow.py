@@ -42,14 +42,14 @@ DATASETS = {"rest": "static", "flow": "laminar_flow"}
 SHARDS = {f"{k}-of-{N_SHARDS}" for k in range(N_SHARDS)}
 RESULTS = {
     "c2.h5", "scaling.json", "nlsq.json", "calibration.json", "posterior.nc", "cmc.json", "parameters.csv", "report.html",
-    "report.pdf", "parameters.tex",
+    "report.pdf", "parameters.tex", "provenance.json",
 }  # fmt: skip
 RULES = {
     "ingest", "correct_diagonal", "estimate_scaling", "fit_nlsq", "calibrate", "combine_shards", "write_report",
-    *(f"sample_shard.{shard}" for shard in SHARDS),
+    "record_provenance", *(f"{rule}.{shard}" for rule in ("sample_shard", "weigh_shard") for shard in SHARDS),
 }  # fmt: skip
 AFTER_CMC = {"combine_shards", "write_report", "summarise", "all"}
-AFTER_NLSQ = {"sample_shard", *AFTER_CMC}
+AFTER_NLSQ = {"sample_shard", "weigh_shard", *AFTER_CMC}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_results_are_those_promised_and_no_others(run, dataset):
     simulated = dataset == "flow"
     rules = RULES | ({"simulate"} if simulated else set())
     promised = RESULTS | ({"simulated.h5"} if simulated else set())
-    promised |= {f"shards/{shard}.npz" for shard in SHARDS}
+    promised |= {f"shards/{what}{shard}.npz" for what in ("", "terms-") for shard in SHARDS}
     assert found == promised | {f"logs/{rule}.log" for rule in rules} | {f"benchmarks/{rule}.tsv" for rule in rules}
     figures = files_below(run[0] / "results" / dataset / "figures") - {".snakemake_timestamp"}
     assert figures and {Path(figure).suffix for figure in figures} == {".png", ".pdf"}
@@ -116,7 +116,7 @@ def test_the_terminal_shows_progress_and_can_be_read(run):
     """Jobs speak under their names, steps are counted, and no library talks of itself."""
     output = run[1]
     assert f"[rest ingest] {N_PHI} angles × {N_FRAMES} frames at q = 0.01 1/Å from rest.h5" in output
-    assert "of 21 steps" in output
+    assert "of 27 steps" in output
     ours = [line for line in output.splitlines() if not line.startswith(" ")]  # Snakemake indents what it says of a job
     assert max(map(len, ours)) < 400
     assert "Traceback" not in output
@@ -168,8 +168,8 @@ def interrupt(folder: Path, arguments: tuple[str, ...], log: Path) -> None:
     assert process.wait(timeout=60) != 0
 
 
-REPORTS = {"write_report": 2, "summarise": 1, "all": 1}
-SAMPLING = {"sample_shard": 2 * N_SHARDS, "combine_shards": 2, **REPORTS}
+REPORTS = {"write_report": 2, "record_provenance": 2, "summarise": 1, "all": 1}
+SAMPLING = {"sample_shard": 2 * N_SHARDS, "weigh_shard": 2 * N_SHARDS, "combine_shards": 2, **REPORTS}
 CHANGES = {
     # an overlay of the configuration: the jobs it calls for
     "report: {matrix_pixels: 60}": REPORTS,
@@ -209,7 +209,9 @@ def test_a_changed_row_reruns_its_dataset_alone(run):
         "calibrate": 1,
         "combine_shards": 1,
     }
-    assert planned(plan.stdout) == {**once, "sample_shard": N_SHARDS, "write_report": 1, "summarise": 1, "all": 1}
+    shards = {"sample_shard": N_SHARDS, "weigh_shard": N_SHARDS}
+    after = {"write_report": 1, "record_provenance": 1, "summarise": 1, "all": 1}
+    assert planned(plan.stdout) == {**once, **shards, **after}
 
 
 # --- style, report, and use by others

@@ -1,4 +1,4 @@
-"""Consensus Monte Carlo: a job a shard, then their combination.
+"""Consensus Monte Carlo: a job a shard; where there are more, another for its weights; then their combination.
 
 REQUIRED INPUTS: results/{dataset}/c2.h5, scaling.json and nlsq.json beside it.
 OUTPUTS: results/{dataset}/posterior.nc, cmc.json, parameters.csv.
@@ -28,15 +28,47 @@ rule sample_shard:
         scaling=config["scaling"],
         nlsq={key: config["nlsq"][key] for key in ("bounds", "fixed")},
         seed=config["seed"],
-        library=LIBRARY,
+        sources=sources_of("sample_shard.py"),
+        environment=ENVIRONMENT,
     script:
         "../scripts/sample_shard.py"
 
 
-rule combine_shards:
-    """Combine the shards' draws in unconstrained space and put them beside the fit."""
+rule weigh_shard:
+    """What a shard adds to the log density of all data at the draws that all shards propose."""
     input:
         shards=shard_files,
+        c2="results/{dataset}/c2.h5",
+        scaling="results/{dataset}/scaling.json",
+        nlsq="results/{dataset}/nlsq.json",
+    output:
+        "results/{dataset}/shards/terms-{shard}-of-{n_shards}.npz",
+    log:
+        "results/{dataset}/logs/weigh_shard.{shard}-of-{n_shards}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/weigh_shard.{shard}-of-{n_shards}.tsv"
+    conda:
+        "../../envs/homodyne.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_mb(1500, copies=1.5),
+        runtime=minutes(10, per_million=10),
+    params:
+        settings=config["cmc"],
+        scaling=config["scaling"],
+        nlsq={key: config["nlsq"][key] for key in ("bounds", "fixed")},
+        seed=config["seed"],
+        sources=sources_of("weigh_shard.py"),
+        environment=ENVIRONMENT,
+    script:
+        "../scripts/weigh_shard.py"
+
+
+rule combine_shards:
+    """Turn what the shards agree on into draws of the posterior of all data, and put them beside the fit."""
+    input:
+        shards=shard_files,
+        terms=term_files,
         nlsq="results/{dataset}/nlsq.json",
         calibration=branch(
             config["uncertainty"] == "speckle",
@@ -58,7 +90,10 @@ rule combine_shards:
         mem_mb=memory_mb(950),
         runtime=minutes(10),
     params:
+        settings=config["cmc"],
         nlsq={key: config["nlsq"][key] for key in ("bounds", "fixed")},
-        library=LIBRARY,
+        seed=config["seed"],
+        sources=sources_of("combine_shards.py"),
+        environment=ENVIRONMENT,
     script:
         "../scripts/combine_shards.py"

@@ -1,6 +1,5 @@
 """Tables, their checks, and the answers to "which file?"; no rules."""
 
-import hashlib
 import sys
 from functools import cache
 
@@ -15,6 +14,7 @@ from homodyne_lib.physics import parameter_names
 from homodyne_lib.selection import parse_phi_ranges
 from homodyne_lib.shards import shard_count
 from homodyne_lib.two_time import two_time_shape
+from sources import environment, sources_of, stamp
 from tables import checked, read_datasets, read_extra_columns, read_simulation
 
 
@@ -26,21 +26,14 @@ def or_stop(function, *args):
         raise WorkflowError(str(error)) from None
 
 
-def library_hash():
-    """SHA-256 of the library's sources: a param of every rule, so that editing it runs the rules anew."""
-    digest = hashlib.sha256()
-    for source in sorted((HOUSE / "homodyne_lib").glob("*.py")):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 or_stop(checked, config, "config", "configuration")
 or_stop(search_bounds, parameter_names("laminar_flow"), config["nlsq"]["bounds"])
 TABLE = or_stop(read_datasets, config["datasets"], config["report"]["columns"])
 COLUMNS = or_stop(read_extra_columns, config["datasets"], config["report"]["columns"])
 DATASETS = list(TABLE)
 SIMULATED = [name for name, row in TABLE.items() if row["format"] == "speckle-sim"]
-LIBRARY = library_hash()
+CALIBRATION = ["calibration.json"] if config["uncertainty"] == "speckle" else []
+ENVIRONMENT = environment()
 
 
 wildcard_constraints:
@@ -53,10 +46,21 @@ def row_of(wildcards):
     return TABLE[wildcards.dataset]
 
 
+def row_part(*columns):
+    """Those columns of the row with which a job works; a change of the others is none of its business."""
+    return lambda wildcards: {
+        name: value for name, value in row_of(wildcards).items() if name in columns
+    }
+
+
 def table_file(wildcards):
     """The file of a row; absent from the inputs when missing, so that its rule can say so and others go on."""
     path = row_of(wildcards)["path"]
     return local(path) if Path(path).is_file() else []
+
+
+def stamp_of_file(wildcards):
+    return stamp(row_of(wildcards)["path"])
 
 
 def data_file(wildcards):
@@ -96,6 +100,28 @@ def n_shards(wildcards):
 def shard_files(wildcards):
     k = n_shards(wildcards)
     return [f"results/{wildcards.dataset}/shards/{s}-of-{k}.npz" for s in range(k)]
+
+
+def term_files(wildcards):
+    """Weights of a single shard are all equal; several have terms of their own."""
+    k = n_shards(wildcards)
+    return [
+        f"results/{wildcards.dataset}/shards/terms-{s}-of-{k}.npz"
+        for s in range(k if k > 1 else 0)
+    ]
+
+
+def stages_of(wildcards):
+    """Jobs of a dataset up to its report, by the names of their benchmarks."""
+    k = n_shards(wildcards)
+    return [
+        *(["simulate"] if wildcards.dataset in SIMULATED else []),
+        *("ingest", "correct_diagonal", "estimate_scaling", "fit_nlsq"),
+        *(["calibrate"] if CALIBRATION else []),
+        *(f"sample_shard.{s}-of-{k}" for s in range(k)),
+        *(f"weigh_shard.{s}-of-{k}" for s in range(k if k > 1 else 0)),
+        *("combine_shards", "write_report"),
+    ]
 
 
 # What a job asks of SLURM, from measurements in docs/cluster.md. Every attempt asks for as much again, so that a guess
@@ -152,6 +178,9 @@ def summarise_what_is_there():
         name: {key: f"results/{name}/{file}" for key, file in FILES.items()}
         for name in DATASETS
     }
+    if config["uncertainty"] == "speckle":
+        for name, files in paths.items():
+            files["calibration"] = f"results/{name}/calibration.json"
     for name, files in paths.items():
         if not states[name] and not all(
             Path(path).is_file() for path in files.values()

@@ -23,9 +23,18 @@ rule simulate:
         mem_mb=memory_mb(1000, copies=8),
         runtime=minutes(10),
     params:
-        row=row_of,
+        row=row_part(
+            "path",
+            "file",
+            "analysis_mode",
+            "wavevector_q",
+            "stator_rotor_gap",
+            "dt",
+        ),
+        stamp=stamp_of_file,
         shear_convention=config["shear_convention"],
-        library=LIBRARY,
+        sources=sources_of("simulate.py"),
+        environment=ENVIRONMENT,
     script:
         "../scripts/simulate.py"
 
@@ -47,8 +56,20 @@ rule ingest:
         mem_mb=memory_mb(650, copies=2.6),
         runtime=minutes(5),
     params:
-        row=row_of,
-        library=LIBRARY,
+        row=row_part(
+            "path",
+            "format",
+            "wavevector_q",
+            "q_tolerance",
+            "stator_rotor_gap",
+            "dt",
+            "start_frame",
+            "end_frame",
+            "phi_ranges",
+        ),
+        stamp=stamp_of_file,
+        sources=sources_of("ingest.py"),
+        environment=ENVIRONMENT,
     script:
         "../scripts/ingest.py"
 
@@ -71,7 +92,8 @@ rule correct_diagonal:
         runtime=minutes(5),
     params:
         method=config["diagonal_correction"]["method"],
-        library=LIBRARY,
+        sources=sources_of("correct_diagonal.py"),
+        environment=ENVIRONMENT,
     script:
         "../scripts/correct_diagonal.py"
 
@@ -93,6 +115,7 @@ rule estimate_scaling:
         mem_mb=memory_mb(650, copies=2),
         runtime=minutes(5),
     params:
-        library=LIBRARY,
+        sources=sources_of("estimate_scaling.py"),
+        environment=ENVIRONMENT,
     script:
         "../scripts/estimate_scaling.py"

@@ -23,12 +23,13 @@ rule fit_nlsq:
         mem_mb=memory_mb(950, copies=1.3),
         runtime=minutes(20, per_million=2),
     params:
-        row=row_of,
+        row=row_part("analysis_mode"),
         settings=config["nlsq"],
         scaling=config["scaling"],
         shear_convention=config["shear_convention"],
         seed=config["seed"],
-        library=LIBRARY,
+        sources=sources_of("fit_nlsq.py"),
+        environment=ENVIRONMENT,
     script:
         "../scripts/fit_nlsq.py"
 
@@ -54,6 +55,7 @@ rule calibrate:
     params:
         scaling=config["scaling"],
         fixed=config["nlsq"]["fixed"],
-        library=LIBRARY,
+        sources=sources_of("calibrate.py"),
+        environment=ENVIRONMENT,
     script:
         "../scripts/calibrate.py"

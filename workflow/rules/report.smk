@@ -18,6 +18,11 @@ rule write_report:
         posterior="results/{dataset}/posterior.nc",
         cmc="results/{dataset}/cmc.json",
         parameters="results/{dataset}/parameters.csv",
+        calibration=branch(
+            config["uncertainty"] == "speckle",
+            then="results/{dataset}/calibration.json",
+            otherwise=[],
+        ),
         truth=lambda w: (
             f"results/{w.dataset}/simulated.h5" if w.dataset in SIMULATED else []
         ),
@@ -73,8 +78,13 @@ rule write_report:
         runtime=minutes(10),
     params:
         row=row_of,
-        config=config,
-        library=LIBRARY,
+        # Columns that only the summary reads change no report of a dataset.
+        config={
+            **config,
+            "report": {"matrix_pixels": config["report"]["matrix_pixels"]},
+        },
+        sources=sources_of("write_report.py"),
+        environment=ENVIRONMENT,
     script:
         "../scripts/write_report.py"
 
@@ -89,6 +99,11 @@ rule summarise:
         cmc=collect("results/{dataset}/cmc.json", dataset=DATASETS),
         parameters=collect("results/{dataset}/parameters.csv", dataset=DATASETS),
         page=collect("results/{dataset}/report.html", dataset=DATASETS),
+        calibration=branch(
+            config["uncertainty"] == "speckle",
+            then=collect("results/{dataset}/calibration.json", dataset=DATASETS),
+            otherwise=[],
+        ),
         templates=collect(
             HOUSE / "workflow/report/page.{part}", part=["html", "css", "lua"]
         ),
@@ -112,6 +127,7 @@ rule summarise:
     params:
         datasets=DATASETS,
         columns=COLUMNS,
-        library=LIBRARY,
+        sources=sources_of("summarise.py"),
+        environment=ENVIRONMENT,
     script:
         "../scripts/summarise.py"

@@ -6,8 +6,8 @@ from scaling_support import configured_scaling
 from homodyne_lib.calibration import calibrate
 from homodyne_lib.data import read_correlations
 from homodyne_lib.files import read_json, write_json
+from homodyne_lib.fit_results import calibration_record
 from homodyne_lib.problem import make_problem
-from homodyne_lib.results import calibration_record
 
 
 def calibrated(path_to_c2, path_to_scaling, path_to_nlsq, path_to_output, *, scaling, fixed, progress):

@@ -1,52 +1,109 @@
-"""Combine the shards' draws, judge each shard's chains, and put posterior and fit side by side."""
+"""Make the posterior of all data from its shards, and put posterior and fit side by side."""
 
+import numpy as np
 import script_support
+from shard_support import seed_of, usable_shards
 
-from homodyne_lib.cmc import combine_shards
+from homodyne_lib.consensus import combine_shards
 from homodyne_lib.coordinates import Coordinates
-from homodyne_lib.draws import read_shard, write_posterior
+from homodyne_lib.draws import write_posterior
 from homodyne_lib.files import read_json, replacing, write_json
-from homodyne_lib.results import chain_diagnostics, parameter_rows
+from homodyne_lib.importance import MAX_PARETO_K, reweighted
+from homodyne_lib.parameter_scales import prior_normal
+from homodyne_lib.results import parameter_rows
 from homodyne_lib.sandwich import adjust_draws
+from homodyne_lib.shard_files import read_terms
+
+PRIOR_DRAWS = 4000
+OWN_DRAWS = 400
 
 
-def combine(paths_to_shards, path_to_nlsq, path_to_calibration, posterior, summary, parameters, *, nlsq, progress):
+def combined(used, paths_to_terms, coordinates, scaling, seed):
+    """Draws of all data, in coordinates, and what is to be said of the combination; of the draws themselves for one shard."""
+    shards = [draws for draws, _ in used.values()]
+    if not paths_to_terms:
+        return shards[0].x, [shards[0].x], {"agreement": None, "pareto_k": None}
+    consensus = combine_shards(shards)
+    proposals, terms = read_terms([paths_to_terms[number] for number in used])
+    x, pareto_k = reweighted(proposals, terms, np.array(list(scaling.values())), shards[0].x.shape[:2], seed)
+    size = np.sqrt(np.diag(consensus.own_covariance))
+    factor = np.linalg.cholesky(consensus.own_covariance / np.outer(size, size)) * size[:, None]
+    normal = np.random.default_rng(seed).standard_normal((1, OWN_DRAWS, len(size)))
+    own = [mean + normal @ factor.T for mean in consensus.own_means]
+    return x, own, {"agreement": consensus.agreement, "pareto_k": pareto_k}
+
+
+def prior_sd(coordinates, scaling):
+    """Standard deviation of the prior of everything that is drawn."""
+    draws = coordinates.natural_draws(coordinates.prior_draws(PRIOR_DRAWS), [])
+    of_scaling = dict(zip(("contrast", "offset"), prior_normal(["contrast", "offset"])[1], strict=True))
+    return {name: sample.std() for name, sample in draws.items()} | {
+        name: of_scaling[name.split("_")[0]] for name in scaling
+    }
+
+
+def combine(
+    paths_to_shards,
+    paths_to_terms,
+    path_to_nlsq,
+    path_to_calibration,
+    posterior,
+    summary,
+    parameters,
+    *,
+    seed,
+    cmc,
+    nlsq,
+    progress,
+):
     """Write posterior.nc, cmc.json and parameters.csv; without a calibration errors are those of independent noise."""
     fit = read_json(path_to_nlsq)
-    scaling_names = list(fit["coefficients"])
-    shards = [read_shard(path)[0] for path in paths_to_shards]
+    scaling = fit["coefficients"]
+    used, failed = usable_shards(paths_to_shards, cmc["min_good_shards"])
+    shards, reports = (list(part) for part in zip(*used.values(), strict=True))
     coordinates = Coordinates(list(fit["parameters"]), shards[0].time, nlsq["bounds"], nlsq["fixed"])
-    reports = []
-    for number, shard in enumerate(shards):
-        report = chain_diagnostics(coordinates.natural_draws(shard.x, scaling_names), shard.stats)
-        reports.append({"shard": number, **report})
-        for reason in report["reasons"]:
-            progress(f"Warning: shard {number}: {reason}.")
-    x = combine_shards([shard.x for shard in shards])
-    independent = coordinates.natural_draws(x, scaling_names)
+    x, own, combination = combined(used, paths_to_terms, coordinates, scaling, seed)
+    for report, sample in zip(reports, own, strict=True):
+        by_name = coordinates.natural_draws(sample, list(scaling))
+        report["mean"] = {name: float(values.mean()) for name, values in by_name.items()}
+        report["sd"] = {name: float(values.std()) for name, values in by_name.items()}
+    warnings = [f"Shard {entry['shard']} is left out: {entry['reason']}" for entry in failed]
+    warnings += [f"Shard {report['shard']}: {reason}." for report in reports for reason in report["reasons"]]
+    exact = combination["pareto_k"] is None or combination["pareto_k"] < MAX_PARETO_K
+    if not exact:
+        warnings.append(
+            f"The shards agree on a law that is far from the posterior of all data (Pareto k is "
+            f"{combination['pareto_k']:.2f}; below {MAX_PARETO_K} is wanted); use fewer shards (cmc.shards)."
+        )
+    for text in warnings:
+        progress(f"Warning: {text}")
+    good = sum(report["converged"] for report in reports)
+    independent = coordinates.natural_draws(x, list(scaling))
     calibration = read_json(path_to_calibration) if path_to_calibration else {"noise": "independent"}
     if calibration["noise"] == "speckle":
         x = adjust_draws(x, coordinates, calibration["information"], calibration["assumed"])
-    draws = coordinates.natural_draws(x, scaling_names)
+    draws = coordinates.natural_draws(x, list(scaling))
     worst = {
         "r_hat": {name: max(r["r_hat"][name] for r in reports) for name in draws},
         "ess_bulk": {name: min(r["ess_bulk"][name] for r in reports) for name in draws},
     }
-    good = sum(report["converged"] for report in reports)
+    progress(f"{good} of {len(paths_to_shards)} shards converged; largest R̂ {max(worst['r_hat'].values()):.4f}")
+    write_posterior(posterior, draws, shards, independent)
+    with replacing(parameters) as temporary:
+        rows = parameter_rows(fit, draws, worst, prior_sd(coordinates, scaling), independent)
+        rows.to_csv(temporary, index=False)
     content = {
         "method": "nuts",
-        "status": "converged" if good == len(reports) else "not converged",
-        "n_shards": len(shards),
+        "status": "converged" if good == len(paths_to_shards) and exact else "not converged",
+        "n_shards": len(paths_to_shards),
         "n_converged": good,
         "n_chains": shards[0].x.shape[0],
         "n_draws": shards[0].x.shape[1],
-        "warnings": [f"Shard {r['shard']}: {reason}." for r in reports for reason in r["reasons"]],
+        **combination,
+        "warnings": warnings,
+        "failed": failed,
         "shards": reports,
     }
-    progress(f"{good} of {len(reports)} shards converged; largest R̂ {max(worst['r_hat'].values()):.4f}")
-    write_posterior(posterior, draws, shards, independent)
-    with replacing(parameters) as temporary:
-        parameter_rows(fit, draws, worst, independent).to_csv(temporary, index=False)
     write_json(summary, content)
 
 
@@ -54,11 +111,14 @@ script_support.run(
     globals().get("snakemake"),
     lambda job, log: combine(
         list(job.input.shards),
+        list(job.input.get("terms", [])),
         job.input.nlsq,
         job.input.get("calibration"),
         job.output.posterior,
         job.output.summary,
         job.output.parameters,
+        seed=seed_of(job.wildcards.dataset, "resampling", job.params.seed),
+        cmc=job.params.settings,
         nlsq=job.params.nlsq,
         progress=log,
     ),

@@ -5,10 +5,10 @@ from scaling_support import configured_scaling
 
 from homodyne_lib.data import read_correlations
 from homodyne_lib.files import read_json, write_json
+from homodyne_lib.fit_results import flow_test, nlsq_record
 from homodyne_lib.nlsq import fit_nlsq
 from homodyne_lib.physics import is_static
 from homodyne_lib.problem import make_problem
-from homodyne_lib.results import flow_test, nlsq_record
 
 
 def fit(

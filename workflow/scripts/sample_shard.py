@@ -1,59 +1,68 @@
-"""Sample the posterior of one shard, started and scaled by the fit."""
-
-import hashlib
+"""Sample the posterior of one shard; once more, and more carefully, where its chains do not agree."""
 
 import script_support
-from scaling_support import configured_scaling
+from shard_support import seed_of, shard_posterior
 
 from homodyne_lib.cmc import sample_shard
-from homodyne_lib.data import read_rows
-from homodyne_lib.draws import write_shard
-from homodyne_lib.files import read_json
-from homodyne_lib.posterior import ShardPosterior
-from homodyne_lib.problem import make_problem
+from homodyne_lib.results import MIN_ESS, chain_diagnostics
+from homodyne_lib.shard_files import write_failure, write_shard
+
+# The second attempt learns the mass matrix in so many times the adaptation.
+LONGER = 4
 
 
-def shard_seed(dataset, shard, seed):
-    """A seed of its own for every shard of every dataset, the same in every run."""
-    return int.from_bytes(hashlib.sha256(f"{dataset}/{shard}/{seed}".encode()).digest()[:4], "little")
+def sample(path_to_output, open_posterior, *, label, seed, cmc, progress):
+    """Write the draws of a shard with a report of its chains, or the sentence that says why there are none."""
+    try:
+        posterior = open_posterior()
+        progress(f"{label}: {posterior.problem.n_points} pairs, {len(posterior.names)} numbers")
+        attempts = [attempt(posterior, 1, seed=seed, cmc=cmc, progress=progress)]
+        # Fewer draws than are wanted of effective ones cannot pass, however they are made.
+        if not attempts[0][1]["converged"] and cmc["chains"] * cmc["draws"] > MIN_ESS:
+            progress(f"{'; '.join(attempts[0][1]['reasons'])}; once more with smaller steps and a learnt mass matrix")
+            attempts.append(attempt(posterior, 2, seed=seed, cmc=cmc, progress=progress))
+    except ValueError as error:
+        if not script_support.is_told(error):
+            raise
+        progress(f"Warning: {label}: {error}")
+        write_failure(path_to_output, str(error))
+        return
+    write_shard(path_to_output, *min(attempts, key=lambda attempt: attempt[1]["max_r_hat"]))
 
 
-def sample(
-    path_to_c2, path_to_scaling, path_to_nlsq, path_to_output, *, shard, n_shards, seed, cmc, scaling, nlsq, progress
-):
-    """Write the draws of shard ``shard`` of ``n_shards``."""
-    fit, quantiles = read_json(path_to_nlsq), read_json(path_to_scaling)
-    band = read_rows(path_to_c2, slice(shard, -1, n_shards))
-    per_angle = configured_scaling(scaling, band.phi, quantiles)
-    problem = make_problem(band, per_angle, fit["analysis_mode"], fit["shear_convention"])
-    posterior = ShardPosterior(problem, n_shards, nlsq["bounds"], nlsq["fixed"])
-    progress(f"shard {shard + 1} of {n_shards}: {problem.n_points} pairs, {len(posterior.names)} numbers")
+def attempt(posterior, number, *, seed, cmc, progress):
+    """Draws, and the report of their chains."""
+    again, target = number > 1, cmc["target_acceptance"]
     draws = sample_shard(
         posterior,
-        [fit["parameters"][name]["value"] for name in problem.names],
-        seed=seed,
-        n_warmup=cmc["warmup"],
+        seed=seed_of(seed, number),
+        n_warmup=cmc["warmup"] * (LONGER if again else 1),
         n_draws=cmc["draws"],
         n_chains=cmc["chains"],
-        target_acceptance=cmc["target_acceptance"],
+        target_acceptance=0.5 * (1 + target) if again else target,
+        adapt_mass=again,
         progress=progress,
     )
-    write_shard(path_to_output, draws, posterior.names)
+    by_name = posterior.coordinates.natural_draws(draws.x, posterior.problem.scaling.names)
+    return draws, {"attempts": number, **chain_diagnostics(by_name, draws.stats)}
 
 
 script_support.run(
     globals().get("snakemake"),
     lambda job, log: sample(
-        job.input.c2,
-        job.input.scaling,
-        job.input.nlsq,
         job.output[0],
-        shard=int(job.wildcards.shard),
-        n_shards=int(job.wildcards.n_shards),
-        seed=shard_seed(job.wildcards.dataset, job.wildcards.shard, job.params.seed),
+        lambda: shard_posterior(
+            job.input.c2,
+            job.input.scaling,
+            job.input.nlsq,
+            int(job.wildcards.shard),
+            int(job.wildcards.n_shards),
+            job.params.scaling,
+            job.params.nlsq,
+        ),
+        label=f"shard {job.wildcards.shard} of {job.wildcards.n_shards}",
+        seed=seed_of(job.wildcards.dataset, job.wildcards.shard, job.params.seed),
         cmc=job.params.settings,
-        scaling=job.params.scaling,
-        nlsq=job.params.nlsq,
         progress=log,
     ),
 )

@@ -29,17 +29,28 @@ class Log:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text("", encoding="utf-8")
 
-    def __call__(self, text: str) -> None:
+    def write(self, text: str) -> None:
+        """A line for the log alone."""
         with self.path.open("a", encoding="utf-8") as stream:
             print(text, file=stream)
+
+    def __call__(self, text: str) -> None:
+        self.write(text)
         print(f"[{self.name}] {text}", file=sys.stderr, flush=True)
+
+
+def is_told(error: Exception) -> bool:
+    """Whether it is a ValueError that this repository raises: bad input, told in one sentence."""
+    origin = traceback.extract_tb(error.__traceback__)[-1]
+    ours = Path(origin.filename).resolve().parent in OURS and str(origin.line).startswith("raise")
+    return isinstance(error, ValueError) and ours
 
 
 def run(job: Any, work: Callable[[Any, Log], None]) -> None:
     """Do the work of a Snakemake job; without one (the script was imported) do nothing.
 
-    A ValueError that this repository raises is bad input, told in one sentence; it ends the job without a traceback.
-    Anything else, also a ValueError from a library's depths, is a defect of ours and keeps its traceback.
+    An error that :func:`is_told` ends the job without a traceback. Anything else, also a ValueError from a library's
+    depths, is a defect of ours and keeps its traceback.
     """
     if job is None:
         return
@@ -48,12 +59,14 @@ def run(job: Any, work: Callable[[Any, Log], None]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     name = " ".join([*(str(value) for value in job.wildcards), job.rule])
     log = Log(job.log[0], name)
+    begin = os.times()
     try:
         work(job, log)
+        end = os.times()
+        # For those who ask what a job costs beside its work, and no line for the terminal.
+        log.write(f"Work: {end.elapsed - begin.elapsed:.2f} s, of processors {sum(end[:4]) - sum(begin[:4]):.2f} s")
     except Exception as error:
-        origin = traceback.extract_tb(error.__traceback__)[-1]
-        ours = Path(origin.filename).resolve().parent in OURS and str(origin.line).startswith("raise")
-        if isinstance(error, ValueError) and ours:
+        if is_told(error):
             log(f"Error: {error}")
             sys.exit(1)
         log(traceback.format_exc())

@@ -9,10 +9,11 @@ from page import render
 
 from homodyne_lib import result_figures
 from homodyne_lib.comparison import shrink
+from homodyne_lib.dataset_results import read_results
 from homodyne_lib.files import replacing, write_text
 from homodyne_lib.hdf5 import open_hdf5
 from homodyne_lib.physics import PARAMETERS
-from homodyne_lib.report import RATE_SYMBOLS, RATE_UNITS, flow_found, read_results, sound, warnings_of
+from homodyne_lib.report import RATE_SYMBOLS, RATE_UNITS, flow_found, sound, warnings_of
 from homodyne_lib.report_parts import figure_block, markdown_table
 from homodyne_lib.wording import escape, quantity
 
@@ -147,7 +148,7 @@ def summarise(paths, path_to_page, path_to_table, *, columns, failures):
     Parameters
     ----------
     paths : dict
-        Dataset -> its files, by the names of ``FILES``.
+        Dataset -> its files, by the names of ``FILES``, and ``calibration`` where there is one.
     columns : dict
         Dataset -> numbers in the columns of the user, by header.
     failures : dict
@@ -158,7 +159,7 @@ def summarise(paths, path_to_page, path_to_table, *, columns, failures):
         rows, pictures = [], {}
         for name, files in paths.items():
             if name not in failures:
-                results = read_results(name, files | {"truth": None})
+                results = read_results(name, {"calibration": None, "truth": None} | files)
                 rows.append(key_numbers(results))
                 pictures[name] = thumbnail(results, files["c2"], folder)
         total = f"{len(rows)} of {len(paths)} datasets are finished." if failed else f"{len(rows)} datasets."
@@ -181,8 +182,9 @@ script_support.run(
     globals().get("snakemake"),
     lambda job, log: summarise(
         {
-            name: dict(zip(FILES, files, strict=True))
-            for name, *files in zip(job.params.datasets, *(job.input[key] for key in FILES), strict=True)
+            name: dict(zip(keys, files, strict=True))
+            for keys in [[*FILES, *(["calibration"] if job.input.calibration else [])]]
+            for name, *files in zip(job.params.datasets, *(job.input[key] for key in keys), strict=True)
         },
         job.output.page,
         job.output.table,

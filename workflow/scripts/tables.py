@@ -8,12 +8,13 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
-from snakemake.utils import validate
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
 
@@ -52,6 +53,7 @@ _Validator = jsonschema.validators.extend(
 )
 
 
+@cache
 def schema(name: str) -> dict[str, Any]:
     """A schema by name: config, datasets or simulation."""
     return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
@@ -90,8 +92,19 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
         yield f"{name} is {error.instance!r}; it must be {_allowed(error)}. {meaning}"
 
 
+def _complete(data: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a schema in its order, those of groups too: what the data say, or the defaults."""
+    values = {
+        name: data[name] if name in data else deepcopy(kind["default"])
+        for name, kind in schema["properties"].items()
+        if name in data or "default" in kind
+    }
+    groups = {name: kind for name, kind in schema["properties"].items() if "properties" in kind and name in values}
+    return values | {name: _complete(values[name], kind) for name, kind in groups.items()}
+
+
 def checked(data: Any, name: str, what: str) -> dict[str, Any]:
-    """Check against a schema and fill in its defaults.
+    """Check against a schema, fill in its defaults, and take its order: that in which a user wrote changes no result.
 
     Raises
     ------
@@ -101,7 +114,9 @@ def checked(data: Any, name: str, what: str) -> dict[str, Any]:
     found = {sentence.strip() for error in _Validator(schema(name)).iter_errors(data) for sentence in _sentences(error)}
     if found:
         raise ValueError(f"{what}: " + " Also: ".join(sorted(found)))
-    validate(data, str(SCHEMAS / f"{name}.schema.yaml"))
+    complete = _complete(data, schema(name))
+    data.clear()
+    data.update(complete)
     return data
 
 

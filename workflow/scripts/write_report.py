@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -13,26 +12,11 @@ import yaml
 from nbclient.exceptions import DeadKernelError
 from nbconvert import MarkdownExporter
 from page import render, render_pdf
+from versions import code, in_words
 
 from homodyne_lib.files import replacing, write_text
 
 PACKAGES = "jax numpyro numpy scipy h5py arviz-stats matplotlib papermill typst snakemake".split()
-
-
-def commit() -> str:
-    """The commit of the repository, and whether files differ from it."""
-
-    def git(*arguments):
-        asked = ["git", "-C", str(script_support.HOUSE), *arguments]
-        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != script_support.HOUSE:
-            return "not a git checkout"
-        changed = " with uncommitted changes" if git("status", "--porcelain", "--", ".", ":!results") else ""
-        return f"commit {git('rev-parse', 'HEAD')}{changed}"
-    except (OSError, subprocess.CalledProcessError):
-        return "not a git checkout"
 
 
 def provenance(dataset, row, config):
@@ -44,7 +28,7 @@ def provenance(dataset, row, config):
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
     return {
-        "commit": commit(),
+        "commit": in_words(code()),
         "command": f"make env\n.venv/bin/python -m snakemake --cores 2 results/{dataset}/report.html",
         "row": text(row),
         "config": text(config),
@@ -125,7 +109,7 @@ script_support.run(
     lambda job, log: write_report(
         job.input.notebook,
         {name: job.input[name] for name in ("c2", "scaling", "nlsq", "posterior", "cmc", "parameters")}
-        | {"truth": job.input.truth or None},
+        | {name: job.input[name] or None for name in ("calibration", "truth")},
         {name: job.output[name] for name in ("page", "pdf", "table", "figures", "curves")},
         dataset=job.wildcards.dataset,
         row=job.params.row,

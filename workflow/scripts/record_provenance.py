@@ -1,0 +1,81 @@
+"""Write down what the results of a dataset were made of and with, and what each stage took."""
+
+import csv
+from pathlib import Path
+
+import script_support
+from versions import code, host, packages
+
+from homodyne_lib.data import read_header
+from homodyne_lib.files import write_json
+from homodyne_lib.hdf5 import file_sha256, open_hdf5
+
+MEASURES = {"wall [s]": "s", "cpu [s]": "cpu_time", "memory [MiB]": "max_rss"}
+"""What is told of a stage, and the column of Snakemake's benchmark that has it."""
+
+
+def source(path, path_to_c2):
+    """Name and SHA-256 of a row's file: as it was when it was read, where it holds correlations."""
+    if path_to_c2 is None:
+        return {"file": Path(path).name, "sha256": file_sha256(path)}
+    with open_hdf5(path_to_c2) as file:
+        header = read_header(file)
+    return {"file": header["source"], "sha256": header["source_sha256"]}
+
+
+def measured(path):
+    """Wall and CPU time and memory of a job; None for what Snakemake did not measure."""
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            *_, row = csv.DictReader(stream, delimiter="\t")
+    except FileNotFoundError:
+        row = {}
+    values = {name: row.get(column, "NA") for name, column in MEASURES.items()}
+    return {name: None if text in ("NA", "-") else float(text) for name, text in values.items()}
+
+
+def summed(stages):
+    """Times added up, and the largest memory, over the stages that were measured."""
+    columns = {name: [stage[name] for stage in stages.values() if stage[name] is not None] for name in MEASURES}
+    return {name: max(v, default=None) if "MiB" in name else round(sum(v), 2) for name, v in columns.items()}
+
+
+def record(
+    dataset, paths_to_results, path_to_source, simulated, path_to_output, *, row, columns, config, stages, progress
+):
+    """Write provenance.json; benchmarks stand beside it, named by their stages."""
+    folder = Path(path_to_output).parent
+    times = {stage: measured(folder / "benchmarks" / f"{stage}.tsv") for stage in stages}
+    total = summed(times)
+    progress(f"{total['wall [s]']:.0f} s, of processors {total['cpu [s]']:.0f} s, in {len(stages)} jobs")
+    content = {
+        "dataset": dataset,
+        "inputs": [source(path_to_source, None if simulated else folder / "c2.h5")],
+        "row": {name: value for name, value in row.items() if name != "path"},
+        "columns": columns,
+        "config": config,
+        "code": code(),
+        "packages": packages(),
+        "host": host(),
+        "stages": times,
+        "total": total,
+        "results": {path.relative_to(folder).as_posix(): file_sha256(path) for path in map(Path, paths_to_results)},
+    }
+    write_json(path_to_output, content)
+
+
+script_support.run(
+    globals().get("snakemake"),
+    lambda job, log: record(
+        job.wildcards.dataset,
+        list(job.input.results),
+        job.input.source,
+        job.params.simulated,
+        job.output[0],
+        row=job.params.row,
+        columns=job.params.columns,
+        config=job.params.config,
+        stages=job.params.stages,
+        progress=log,
+    ),
+)

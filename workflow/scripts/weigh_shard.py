@@ -1,0 +1,48 @@
+"""Give what one shard adds to the log density of all data at the draws that the shards' consensus proposes."""
+
+import script_support
+from shard_support import seed_of, shard_posterior, usable_shards
+
+from homodyne_lib.consensus import combine_shards
+from homodyne_lib.importance import propose, shard_terms
+from homodyne_lib.shard_files import write_failure, write_terms
+
+
+def weigh(paths_to_shards, path_to_output, open_posterior, *, shard, seed, cmc, progress):
+    """Write the terms of a shard; one that could not be sampled is left out of the posterior, and has none."""
+    used, _ = usable_shards(paths_to_shards, cmc["min_good_shards"])
+    if shard not in used:
+        progress(f"Warning: shard {shard} is left out.")
+        write_failure(path_to_output, "Left out, as its chains cannot be used.")
+        return
+    posterior = open_posterior()
+    proposals = propose(
+        combine_shards([draws for draws, _ in used.values()]),
+        len(posterior.factor),
+        cmc["chains"] * cmc["draws"],
+        seed,
+    )
+    progress(f"{len(proposals.x)} proposals at {posterior.problem.n_points} pairs")
+    write_terms(path_to_output, proposals, shard_terms(posterior, proposals.x))
+
+
+script_support.run(
+    globals().get("snakemake"),
+    lambda job, log: weigh(
+        list(job.input.shards),
+        job.output[0],
+        lambda: shard_posterior(
+            job.input.c2,
+            job.input.scaling,
+            job.input.nlsq,
+            int(job.wildcards.shard),
+            int(job.wildcards.n_shards),
+            job.params.scaling,
+            job.params.nlsq,
+        ),
+        shard=int(job.wildcards.shard),
+        seed=seed_of(job.wildcards.dataset, "proposals", job.params.seed),
+        cmc=job.params.settings,
+        progress=log,
+    ),
+)
