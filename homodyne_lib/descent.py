@@ -20,6 +20,8 @@ SINGULAR = 1e-12
 
 _AT_BOUND = 1e-4  # share of the bound width, on the search scale
 _TOLERANCE = 1e-12
+# Curvature of χ² along a parameter, by the square of its search scale, below which χ² does not depend on it.
+_NOTHING = 1e-30
 
 
 class _Compressed:
@@ -49,12 +51,13 @@ class _Compressed:
         eq = self.equations(v)
         slopes = search_slopes(self.free, self.params(v)[self.index])
         hessian = eq.projected(self.index) * np.outer(slopes, slopes)
-        scale = np.sqrt(np.maximum(np.diag(hessian), np.finfo(float).tiny))
-        eigenvalue, vector = np.linalg.eigh(hessian / np.outer(scale, scale))
-        # Far from any decay nothing changes at all, and the floor keeps 0/0 away.
+        # Far from any decay nothing changes: a column that small is none, and a descent ends there.
+        told = np.diag(hessian) > _NOTHING
+        size = np.sqrt(np.where(told, np.diag(hessian), 1.0))
+        eigenvalue, vector = np.linalg.eigh(hessian * np.outer(told, told) / np.outer(size, size))
         root = np.sqrt(np.maximum(eigenvalue, SINGULAR * max(eigenvalue.max(), np.finfo(float).tiny)))
-        reduced = (vector.T @ (eq.gradient[self.index] * slopes / scale)) / root
-        return root[:, None] * vector.T * scale, -reduced, eq.chi2
+        reduced = (vector.T @ (told * eq.gradient[self.index] * slopes / size)) / root
+        return root[:, None] * vector.T * (told * size), -reduced, eq.chi2
 
     def residuals(self, v) -> np.ndarray:
         _, head, chi2 = self._factor(v)
@@ -89,8 +92,8 @@ def solve(problem: Problem, start, bounds=None, fixed=None, max_evaluations=200,
     lower, upper = search_bounds(compressed.free, bounds)
     v = to_search_scale(compressed.free, np.asarray(start, dtype=float)[compressed.index])
     margin = 1e-3 * (upper - lower)
-    # Where nothing changes with the parameters, SciPy divides by a predicted reduction or a slope of zero, and stops.
-    with np.errstate(over="ignore", divide="ignore"):
+    # Where nothing changes with the parameters, SciPy divides by a predicted reduction of almost zero.
+    with np.errstate(over="ignore"):
         outcome = least_squares(
             compressed.residuals,
             np.clip(v, lower + margin, upper - margin),

@@ -23,7 +23,7 @@ _H = [2 * (k + 1) * _SINC[k + 1] for k in range(8)]
 _MINUS_K = [-2 * (k + 1) * _H[k + 1] for k in range(7)]
 # Smallest exponent, and that of a pair that does not count; u is zero there. Where exp underflows it takes five times as
 # long.
-_NEVER = -300.0
+_NEVER = -700.0
 _VANISHED = np.exp(_NEVER)
 
 
