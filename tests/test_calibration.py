@@ -249,9 +249,10 @@ def test_intervals_cover_the_truth_as_often_as_they_say(mode, counts):
 
 @pytest.mark.slow
 def test_the_coverage_study_runs(tmp_path):
-    """Two replicas of two regimes, from the Snakefile to the page."""
+    """Two replicas of two regimes and the posteriors of one, from the Snakefile to the pages."""
     study = ["--snakefile", str(ROOT / "benchmarks/coverage/Snakefile")]
     settings = ["replicas=2", "batch=1", "frames=[40]", "counts=['1']", "fields=[3]", "pixels=500"]
+    settings += ["posteriors=1", "posterior_batch=1"]
     project = tmp_path / "study"
     project.mkdir()
     finished = snakemake(project, "--cores", "1", "--config", *settings, workflow=study)
@@ -261,6 +262,9 @@ def test_the_coverage_study_runs(tmp_path):
     assert table["replicas"].max() == 2  # fewer where a parameter sits on a bound
     assert (project / "coverage.md").read_text(encoding="utf-8").count("| 0.33 | 1 | 40 |") == 2
     assert (project / "coverage.png").stat().st_size > 1000
+    assert (project / "posteriors.md").read_text(encoding="utf-8").count(
+        "\n| "
+    ) == 1 + 7 + 4  # head, parameters, contrasts
 
 
 # ---------------------------------------------------------------- draws
