@@ -272,12 +272,11 @@ def test_the_coverage_study_runs(tmp_path):
 
 def laplace_draws(problem, fit, n=1500):
     """Draws of the posterior's normal approximation: coordinates, noise scale, and scaling given these."""
-    posterior = ShardPosterior(problem)
-    centre, factor = posterior.laplace(fit.values[: len(problem.names)])
-    rng = np.random.default_rng(0)
-    x = centre + rng.standard_normal((n, centre.size)) @ factor.T
-    scaling = jax.vmap(posterior.draw_scaling)(x, rng.standard_normal((n, problem.scaling.n_parameters)))
-    return posterior.coordinates, np.concatenate([x, scaling], axis=1).reshape(2, n // 2, -1)
+    posterior = ShardPosterior(problem, fit.values)
+    rng, inner = np.random.default_rng(0), len(posterior.factor)
+    x = posterior.centre[:inner] + rng.standard_normal((n, inner)) @ posterior.factor.T
+    draws, _ = jax.vmap(posterior.draw)(x, rng.standard_normal((n, problem.scaling.n_parameters)))
+    return posterior.coordinates, np.asarray(draws).reshape(2, n // 2, -1)
 
 
 def test_draws_take_the_calibrated_errors():
