@@ -27,6 +27,8 @@ __all__ = ["ShardPosterior", "conditional_draw", "marginal"]
 
 # Curvature that a prior is granted where it bends upwards, far from its middle: one that is three units wide.
 _LEAST_CURVATURE = 0.1
+# A direction that has this share of its precision from the prior is not determined by the data.
+_MOST_OF_PRIOR = 0.5
 # The Newton step from the fit towards the prior is not trusted beyond this many standard deviations.
 _LONGEST_STEP = 1.0
 
@@ -97,6 +99,8 @@ class ShardPosterior:
         Where the posterior of all data is expected.
     anchor : ndarray, shape (d, d)
         Precision of the Gaussian factor about ``centre``; zero for a single shard.
+    determined : bool
+        Whether every direction owes most of its precision to the data.
     factor : ndarray, shape (n_free + 1, n_free + 1)
         factor @ factorᵀ approximates the covariance of the coordinates, scaling integrated out.
     """
@@ -113,14 +117,16 @@ class ShardPosterior:
         values = np.asarray(values, dtype=float)
         self._origin = values[len(problem.names) :]
         self._sums = _differentiable_sums(problem)
-        self.centre, precision = self._laplace(values, noise_scale)
+        self.centre, precision, prior = self._laplace(values, noise_scale)
         self.anchor = (n_shards - 1) * precision
+        whitening = np.linalg.inv(np.linalg.cholesky(precision))
+        self.determined = bool(np.linalg.eigvalsh(whitening @ prior @ whitening.T).max() < _MOST_OF_PRIOR)
         n = len(self.coordinates.free) + 1
         value, vector = np.linalg.eigh(np.linalg.inv(_scaled(n_shards * precision))[:n, :n])
         self.factor = vector * np.sqrt(value) / np.sqrt(n_shards * np.diag(precision)[:n])[:, None]
 
     def _laplace(self, values, noise_scale):
-        """Centre of the full posterior and precision of the shard's own, from normal equations and prior at the fit."""
+        """Centre of the full posterior, precision of the shard's own, and the prior's part of it, at the fit."""
         problem, coordinates, n_free = self.problem, self.coordinates, len(self.coordinates.free)
         x = coordinates.from_params(values[: len(problem.names)])
         slopes, gradient, curvature = (np.asarray(part) for part in jax.jit(self._at_start)(x))
@@ -136,9 +142,10 @@ class ShardPosterior:
         precision = chain.T @ equations.hessian @ chain / noise2
         precision[n_free, n_free] = 2 * problem.n_points
         value, vector = np.linalg.eigh(-curvature)
-        prior = (vector * np.maximum(value, _LEAST_CURVATURE)) @ vector.T
-        precision[: n_free + 1, : n_free + 1] += prior / self.n_shards
-        precision[n_free + 1 :, n_free + 1 :] += np.diag(self._scaling_precision)
+        prior = np.zeros((d, d))
+        prior[: n_free + 1, : n_free + 1] = (vector * np.maximum(value, _LEAST_CURVATURE)) @ vector.T / self.n_shards
+        prior[n_free + 1 :, n_free + 1 :] = np.diag(self._scaling_precision)
+        precision += prior
         x[-1] = 0.5 * np.log(noise2)
         start, pull = np.append(x, values[p:]), np.zeros(d)
         pull[:n_free] = gradient[:n_free]
@@ -146,7 +153,7 @@ class ShardPosterior:
         size = np.sqrt(self.n_shards * np.diag(precision))
         step = np.linalg.solve(_scaled(precision), pull / size)
         length = np.sqrt(step @ _scaled(precision) @ step)
-        return start + step / size * min(1.0, _LONGEST_STEP / max(length, _LONGEST_STEP)), precision
+        return start + step / size * min(1.0, _LONGEST_STEP / max(length, _LONGEST_STEP)), precision, prior
 
     def _at_start(self, x):
         coordinates = self.coordinates

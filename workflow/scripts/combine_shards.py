@@ -18,8 +18,8 @@ PRIOR_DRAWS = 4000
 OWN_DRAWS = 400
 
 
-def combined(used, paths_to_terms, coordinates, scaling, seed):
-    """Draws of all data, in coordinates, and what is to be said of the combination; of the draws themselves for one shard."""
+def combined(used, paths_to_terms, scaling, seed):
+    """Draws of all data, what each shard says of its own, and how well that goes together; one shard is all data."""
     shards = [draws for draws, _ in used.values()]
     if not paths_to_terms:
         return shards[0].x, [shards[0].x], {"agreement": None, "pareto_k": None}
@@ -39,6 +39,40 @@ def prior_sd(coordinates, scaling):
     of_scaling = dict(zip(("contrast", "offset"), prior_normal(["contrast", "offset"])[1], strict=True))
     return {name: sample.std() for name, sample in draws.items()} | {
         name: of_scaling[name.split("_")[0]] for name in scaling
+    }
+
+
+def spread(x, coordinates, path_to_calibration):
+    """Draws with the calibrated covariance, where there is one."""
+    calibration = read_json(path_to_calibration) if path_to_calibration else {"noise": "independent"}
+    if calibration["noise"] != "speckle":
+        return x
+    return adjust_draws(x, coordinates, calibration["information"], calibration["assumed"])
+
+
+def record(reports, failed, shards, combination):
+    """The content of cmc.json."""
+    pareto_k, n_shards = combination["pareto_k"], len(reports) + len(failed)
+    warnings = [f"Shard {entry['shard']} is left out: {entry['reason']}" for entry in failed]
+    warnings += [f"Shard {report['shard']}: {reason}." for report in reports for reason in report["reasons"]]
+    exact = pareto_k is None or pareto_k < MAX_PARETO_K
+    if not exact:
+        warnings.append(
+            f"The shards agree on a law that is far from the posterior of all data (Pareto k is {pareto_k:.2f}; below "
+            f"{MAX_PARETO_K} is wanted); use fewer shards (cmc.shards)."
+        )
+    good = sum(report["converged"] for report in reports)
+    return {
+        "method": "nuts",
+        "status": "converged" if good == n_shards and exact else "not converged",
+        "n_shards": n_shards,
+        "n_converged": good,
+        "n_chains": shards[0].x.shape[0],
+        "n_draws": shards[0].x.shape[1],
+        **combination,
+        "warnings": warnings,
+        "failed": failed,
+        "shards": reports,
     }
 
 
@@ -62,48 +96,26 @@ def combine(
     used, failed = usable_shards(paths_to_shards, cmc["min_good_shards"])
     shards, reports = (list(part) for part in zip(*used.values(), strict=True))
     coordinates = Coordinates(list(fit["parameters"]), shards[0].time, nlsq["bounds"], nlsq["fixed"])
-    x, own, combination = combined(used, paths_to_terms, coordinates, scaling, seed)
+    x, own, combination = combined(used, paths_to_terms, scaling, seed)
     for report, sample in zip(reports, own, strict=True):
         by_name = coordinates.natural_draws(sample, list(scaling))
         report["mean"] = {name: float(values.mean()) for name, values in by_name.items()}
         report["sd"] = {name: float(values.std()) for name, values in by_name.items()}
-    warnings = [f"Shard {entry['shard']} is left out: {entry['reason']}" for entry in failed]
-    warnings += [f"Shard {report['shard']}: {reason}." for report in reports for reason in report["reasons"]]
-    exact = combination["pareto_k"] is None or combination["pareto_k"] < MAX_PARETO_K
-    if not exact:
-        warnings.append(
-            f"The shards agree on a law that is far from the posterior of all data (Pareto k is "
-            f"{combination['pareto_k']:.2f}; below {MAX_PARETO_K} is wanted); use fewer shards (cmc.shards)."
-        )
-    for text in warnings:
+    content = record(reports, failed, shards, combination)
+    for text in content["warnings"]:
         progress(f"Warning: {text}")
-    good = sum(report["converged"] for report in reports)
     independent = coordinates.natural_draws(x, list(scaling))
-    calibration = read_json(path_to_calibration) if path_to_calibration else {"noise": "independent"}
-    if calibration["noise"] == "speckle":
-        x = adjust_draws(x, coordinates, calibration["information"], calibration["assumed"])
-    draws = coordinates.natural_draws(x, list(scaling))
+    draws = coordinates.natural_draws(spread(x, coordinates, path_to_calibration), list(scaling))
     worst = {
         "r_hat": {name: max(r["r_hat"][name] for r in reports) for name in draws},
         "ess_bulk": {name: min(r["ess_bulk"][name] for r in reports) for name in draws},
     }
-    progress(f"{good} of {len(paths_to_shards)} shards converged; largest R̂ {max(worst['r_hat'].values()):.4f}")
+    largest = max(worst["r_hat"].values())
+    progress(f"{content['n_converged']} of {content['n_shards']} shards converged; largest R̂ {largest:.4f}")
     write_posterior(posterior, draws, shards, independent)
     with replacing(parameters) as temporary:
         rows = parameter_rows(fit, draws, worst, prior_sd(coordinates, scaling), independent)
         rows.to_csv(temporary, index=False)
-    content = {
-        "method": "nuts",
-        "status": "converged" if good == len(paths_to_shards) and exact else "not converged",
-        "n_shards": len(paths_to_shards),
-        "n_converged": good,
-        "n_chains": shards[0].x.shape[0],
-        "n_draws": shards[0].x.shape[1],
-        **combination,
-        "warnings": warnings,
-        "failed": failed,
-        "shards": reports,
-    }
     write_json(summary, content)
 
 

@@ -7,8 +7,8 @@ from homodyne_lib.cmc import sample_shard
 from homodyne_lib.results import MIN_ESS, chain_diagnostics
 from homodyne_lib.shard_files import write_failure, write_shard
 
-# The second attempt learns the mass matrix in so many times the adaptation.
-LONGER = 4
+# A mass matrix is learnt in so many times the adaptation of a step size; a second attempt takes longer.
+TO_LEARN, AGAIN = 3, 5
 
 
 def sample(path_to_output, open_posterior, *, label, seed, cmc, progress):
@@ -19,7 +19,7 @@ def sample(path_to_output, open_posterior, *, label, seed, cmc, progress):
         attempts = [attempt(posterior, 1, seed=seed, cmc=cmc, progress=progress)]
         # Fewer draws than are wanted of effective ones cannot pass, however they are made.
         if not attempts[0][1]["converged"] and cmc["chains"] * cmc["draws"] > MIN_ESS:
-            progress(f"{'; '.join(attempts[0][1]['reasons'])}; once more with smaller steps and a learnt mass matrix")
+            progress(f"{'; '.join(attempts[0][1]['reasons'])}; once more with smaller steps and a longer adaptation")
             attempts.append(attempt(posterior, 2, seed=seed, cmc=cmc, progress=progress))
     except ValueError as error:
         if not script_support.is_told(error):
@@ -33,14 +33,15 @@ def sample(path_to_output, open_posterior, *, label, seed, cmc, progress):
 def attempt(posterior, number, *, seed, cmc, progress):
     """Draws, and the report of their chains."""
     again, target = number > 1, cmc["target_acceptance"]
+    learn = again or not posterior.determined
     draws = sample_shard(
         posterior,
         seed=seed_of(seed, number),
-        n_warmup=cmc["warmup"] * (LONGER if again else 1),
+        n_warmup=cmc["warmup"] * (AGAIN if again else TO_LEARN if learn else 1),
         n_draws=cmc["draws"],
         n_chains=cmc["chains"],
         target_acceptance=0.5 * (1 + target) if again else target,
-        adapt_mass=again,
+        adapt_mass=learn,
         progress=progress,
     )
     by_name = posterior.coordinates.natural_draws(draws.x, posterior.problem.scaling.names)
