@@ -18,9 +18,9 @@ from homodyne_lib.shard_files import ShardDraws
 __all__ = ["sample_shard"]
 
 
-# Whitened posteriors turn within 7 to 15 steps; where a flow is not seen and prior and data meet at an edge, longer
-# trajectories only cost: 31 steps are taken at most.
-_MAX_TREE_DEPTH = 5
+# Of a whitened normal law 3 steps cross the width; 7 come back to where they began, and half the gradients are lost. Where
+# the mass is learnt, a flow may not be seen, and prior and data meet at an edge: up to 31 steps pay there.
+_DEPTH, _DEPTH_LEARNT = 2, 5
 # All heavy work is done in NumPy; what XLA compiles here is small, and compiling it well takes longer than running it.
 _COMPILER = {"xla_backend_optimization_level": 0}
 
@@ -32,7 +32,7 @@ def sample_shard(
     n_warmup: int,
     n_draws: int,
     n_chains: int = 4,
-    target_acceptance: float = 0.9,
+    target_acceptance: float = 0.8,
     adapt_mass: bool = False,
     progress: Callable[[str], None] = lambda text: None,
 ) -> ShardDraws:
@@ -67,7 +67,7 @@ def sample_shard(
         dense_mass=True,
         adapt_mass_matrix=adapt_mass,
         target_accept_prob=target_acceptance,
-        max_tree_depth=_MAX_TREE_DEPTH,
+        max_tree_depth=_DEPTH_LEARNT if adapt_mass else _DEPTH,
     )
     # One step is compiled once for all chains; a loop here can be interrupted, and can tell how far it is.
     begin = jax.jit(lambda key, z: kernel.init(key, n_warmup, z, (), {}), compiler_options=_COMPILER)

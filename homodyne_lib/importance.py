@@ -24,12 +24,10 @@ MAX_PARETO_K = 0.7
 
 # Heavier tails than any well-determined posterior has, at little cost in the middle.
 _DEGREES_OF_FREEDOM = 7
-# Proposals for each draw that is kept.
-_PROPOSALS = 2
 
 
 def propose(consensus: Consensus, inner: int, n_draws: int, seed: int) -> Proposals:
-    """Draw proposals about a consensus, twice as many as are to be kept.
+    """Draw proposals about a consensus.
 
     Parameters
     ----------
@@ -37,18 +35,17 @@ def propose(consensus: Consensus, inner: int, n_draws: int, seed: int) -> Propos
     inner : int
         Number of coordinates, which come first; scaling coefficients follow.
     n_draws : int
-        Draws to be kept.
     seed : int
 
     Returns
     -------
     Proposals
     """
-    rng, n = np.random.default_rng(seed), _PROPOSALS * n_draws
+    rng = np.random.default_rng(seed)
     size = np.sqrt(np.diag(consensus.covariance)[:inner])
     factor = np.linalg.cholesky(consensus.covariance[:inner, :inner] / np.outer(size, size))
-    normal = rng.standard_normal((n, inner))
-    z = normal * np.sqrt(_DEGREES_OF_FREEDOM / rng.chisquare(_DEGREES_OF_FREEDOM, n))[:, None]
+    normal = rng.standard_normal((n_draws, inner))
+    z = normal * np.sqrt(_DEGREES_OF_FREEDOM / rng.chisquare(_DEGREES_OF_FREEDOM, n_draws))[:, None]
     density = -0.5 * (_DEGREES_OF_FREEDOM + inner) * np.log1p(np.sum(z * z, axis=1) / _DEGREES_OF_FREEDOM)
     return Proposals(consensus.mean[:inner] + z @ factor.T * size, density)
 

@@ -40,7 +40,8 @@ def attempt(posterior, number, *, seed, cmc, progress):
         n_warmup=cmc["warmup"] * (AGAIN if again else TO_LEARN if learn else 1),
         n_draws=cmc["draws"],
         n_chains=cmc["chains"],
-        target_acceptance=0.5 * (1 + target) if again else target,
+        # Halfway to 1 where the law may have corners, and half the rest when that was not enough.
+        target_acceptance=1 - (1 - target) * (0.25 if again else 0.5 if learn else 1.0),
         adapt_mass=learn,
         progress=progress,
     )
