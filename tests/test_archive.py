@@ -33,7 +33,8 @@ COLUMN, MISSING = "temperature [K]", "stress [Pa]"
 
 def make(*arguments: str) -> subprocess.CompletedProcess:
     """Call make in the repository, as a user does; this environment stays as it is."""
-    command = ["make", "--old-file=env", *arguments]
+    # Called from another make, as by `make test`, it would name its folder first.
+    command = ["make", "--no-print-directory", "--old-file=env", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
 
 
