@@ -1,7 +1,7 @@
 """Sample the posterior of one shard; once more, and more carefully, where its chains do not agree."""
 
 import script_support
-from shard_support import seed_of, shard_posterior
+from shard_support import posterior_of, seed_of
 
 from homodyne_lib.cmc import sample_shard
 from homodyne_lib.results import MIN_ESS, chain_diagnostics
@@ -53,15 +53,7 @@ script_support.run(
     globals().get("snakemake"),
     lambda job, log: sample(
         job.output[0],
-        lambda: shard_posterior(
-            job.input.c2,
-            job.input.scaling,
-            job.input.nlsq,
-            int(job.wildcards.shard),
-            int(job.wildcards.n_shards),
-            job.params.scaling,
-            job.params.nlsq,
-        ),
+        lambda: posterior_of(job),
         label=f"shard {job.wildcards.shard} of {job.wildcards.n_shards}",
         seed=seed_of(job.wildcards.dataset, job.wildcards.shard, job.params.seed),
         cmc=job.params.settings,

@@ -27,6 +27,19 @@ def shard_posterior(path_to_c2, path_to_scaling, path_to_nlsq, shard, n_shards, 
     return ShardPosterior(problem, values, n_shards, nlsq["bounds"], nlsq["fixed"], noise_scale)
 
 
+def posterior_of(job) -> ShardPosterior:
+    """Posterior of the shard that a job is for."""
+    return shard_posterior(
+        job.input.c2,
+        job.input.scaling,
+        job.input.nlsq,
+        int(job.wildcards.shard),
+        int(job.wildcards.n_shards),
+        job.params.scaling,
+        job.params.nlsq,
+    )
+
+
 def usable_shards(paths, least):
     """Draws and reports by number of the shards whose chains can be used, and why the others cannot.
 

@@ -1,7 +1,7 @@
 """Give what one shard adds to the log density of all data at the draws that the shards' consensus proposes."""
 
 import script_support
-from shard_support import seed_of, shard_posterior, usable_shards
+from shard_support import posterior_of, seed_of, usable_shards
 
 from homodyne_lib.consensus import combine_shards
 from homodyne_lib.importance import propose, shard_terms
@@ -31,15 +31,7 @@ script_support.run(
     lambda job, log: weigh(
         list(job.input.shards),
         job.output[0],
-        lambda: shard_posterior(
-            job.input.c2,
-            job.input.scaling,
-            job.input.nlsq,
-            int(job.wildcards.shard),
-            int(job.wildcards.n_shards),
-            job.params.scaling,
-            job.params.nlsq,
-        ),
+        lambda: posterior_of(job),
         shard=int(job.wildcards.shard),
         seed=seed_of(job.wildcards.dataset, "proposals", job.params.seed),
         cmc=job.params.settings,
