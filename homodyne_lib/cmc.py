@@ -72,7 +72,7 @@ def sample_shard(
     # One step is compiled once for all chains; a loop here can be interrupted, and can tell how far it is.
     begin = jax.jit(lambda key, z: kernel.init(key, n_warmup, z, (), {}), compiler_options=_COMPILER)
     advance = jax.jit(lambda state: kernel.sample(state, (), {}), compiler_options=_COMPILER)
-    complete = jax.jit(jax.vmap(lambda z, normal: posterior.draw(centre + factor @ z, normal)))
+    complete = jax.jit(jax.vmap(posterior.draw))
     fields = {"diverging": "diverging", "energy": "energy", "num_steps": "n_steps", "accept_prob": "acceptance_rate"}
     chains, stats = [], []
     for chain, key in enumerate(jax.random.split(jax.random.PRNGKey(seed), n_chains)):
@@ -87,9 +87,9 @@ def sample_shard(
             state = advance(state)
             if number >= n_warmup:
                 states.append(jax.tree.map(np.asarray, (state.z, [getattr(state, field) for field in fields])))
-        z = np.array([z for z, _ in states])
+        x = centre + np.array([z for z, _ in states]) @ factor.T
         normal = jax.random.normal(key_scaling, (n_draws, posterior.problem.scaling.n_parameters))
-        chains.append(complete(z, normal))
+        chains.append(complete(x, normal, posterior.products(x)))
         stats.append(np.array([taken for _, taken in states], dtype=float).T)
         steps, diverged = stats[-1][2].mean(), int(stats[-1][0].sum())
         progress(

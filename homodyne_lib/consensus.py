@@ -23,7 +23,7 @@ from scipy.special import chdtrc
 
 from homodyne_lib.shard_files import ShardDraws
 
-__all__ = ["Consensus", "combine_shards"]
+__all__ = ["Consensus", "cholesky_factor", "combine_shards"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +95,12 @@ def combine_shards(shards: Sequence[ShardDraws]) -> Consensus:
     chi2, dof = float(np.sum(score * deviation)), (len(own) - 1) * d
     agreement = {"chi2": chi2, "dof": dof, "p_value": float(chdtrc(dof, chi2)) if dof else 1.0}
     return Consensus(mean * size, covariance * area, (mean + deviation) * size, len(own) * covariance * area, agreement)
+
+
+def cholesky_factor(covariance) -> np.ndarray:
+    """Lower triangular L with L Lᵀ the covariance of numbers of very different widths."""
+    size = np.sqrt(np.diag(covariance))
+    return np.linalg.cholesky(covariance / np.outer(size, size)) * size[:, None]
 
 
 def _moments(shard: ShardDraws, size):

@@ -8,12 +8,13 @@ draws, and the shape k of their tail says whether they can.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 from arviz_stats.base import array_stats
 
-from homodyne_lib.consensus import Consensus
+from homodyne_lib.consensus import Consensus, cholesky_factor
 from homodyne_lib.posterior import conditional_draw, marginal
 from homodyne_lib.shard_files import Proposals
 
@@ -24,6 +25,8 @@ MAX_PARETO_K = 0.7
 
 # Heavier tails than any well-determined posterior has, at little cost in the middle.
 _DEGREES_OF_FREEDOM = 7
+# After each of so many parts of the proposals the log hears how far it is.
+_PARTS = 4
 
 
 def propose(consensus: Consensus, inner: int, n_draws: int, seed: int) -> Proposals:
@@ -42,17 +45,20 @@ def propose(consensus: Consensus, inner: int, n_draws: int, seed: int) -> Propos
     Proposals
     """
     rng = np.random.default_rng(seed)
-    size = np.sqrt(np.diag(consensus.covariance)[:inner])
-    factor = np.linalg.cholesky(consensus.covariance[:inner, :inner] / np.outer(size, size))
+    factor = cholesky_factor(consensus.covariance[:inner, :inner])
     normal = rng.standard_normal((n_draws, inner))
     z = normal * np.sqrt(_DEGREES_OF_FREEDOM / rng.chisquare(_DEGREES_OF_FREEDOM, n_draws))[:, None]
     density = -0.5 * (_DEGREES_OF_FREEDOM + inner) * np.log1p(np.sum(z * z, axis=1) / _DEGREES_OF_FREEDOM)
-    return Proposals(consensus.mean[:inner] + z @ factor.T * size, density)
+    return Proposals(consensus.mean[:inner] + z @ factor.T, density)
 
 
-def shard_terms(posterior, x) -> tuple[np.ndarray, ...]:
+def shard_terms(posterior, x, progress: Callable[[str], None] = lambda text: None) -> tuple[np.ndarray, ...]:
     """What a shard adds to -2 log density at each proposal: arrays of shapes (n, m, m), (n, m) and (n,)."""
-    return tuple(np.asarray(part) for part in jax.jit(jax.vmap(posterior.quadratic))(jnp.asarray(x)))
+    products = []
+    for part in np.array_split(x, _PARTS):
+        products.extend(posterior.products(part))
+        progress(f"{len(products)} of {len(x)} proposals weighed")
+    return tuple(np.asarray(part) for part in jax.jit(jax.vmap(posterior.quadratic))(x, np.array(products)))
 
 
 def reweighted(proposals: Proposals, terms, origin, shape, seed: int) -> tuple[np.ndarray, float]:

@@ -33,28 +33,17 @@ _MOST_OF_PRIOR = 0.5
 _LONGEST_STEP = 1.0
 
 
-def _differentiable_sums(problem: Problem):
-    """Σu², Σu, Σuy of each angle as a function that JAX differentiates once: one pass over the data gives both.
+@jax.custom_jvp
+def _sums(params, products):
+    """Σu², Σu, Σuy of each angle, differentiable once, from the products of one pass over the data at ``params``."""
+    return products[:, params.size]
 
-    The pass runs in NumPy, which needs no compilation and is faster there than the loops that XLA makes for a processor.
-    """
-    p = len(problem.names)
-    shape = jax.ShapeDtypeStruct((problem.weight.size, p + 3, 3), jnp.float64)
 
-    def one_pass(params):
-        return jax.pure_callback(problem.projections, shape, params, vmap_method="sequential")
-
-    @jax.custom_jvp
-    def sums(params):
-        return one_pass(params)[:, p]
-
-    @sums.defjvp
-    def _with_slopes(primals, tangents):
-        products = one_pass(primals[0])
-        slopes = products[:, :p] * jnp.array([2.0, 1.0, 1.0])
-        return products[:, p], jnp.einsum("kpm,p->km", slopes, tangents[0])
-
-    return sums
+@_sums.defjvp
+def _with_slopes(primals, tangents):
+    params, products = primals
+    slopes = products[:, : params.size] * jnp.array([2.0, 1.0, 1.0])
+    return _sums(params, products), jnp.einsum("kpm,p->km", slopes, tangents[0])
 
 
 def marginal(matrix, right, rest):
@@ -116,7 +105,6 @@ class ShardPosterior:
         self._scaling_precision = np.repeat(sd**-2.0, scaling.basis.shape[1]) / n_shards
         values = np.asarray(values, dtype=float)
         self._origin = values[len(problem.names) :]
-        self._sums = _differentiable_sums(problem)
         self.centre, precision, prior = self._laplace(values, noise_scale)
         self.anchor = (n_shards - 1) * precision
         whitening = np.linalg.inv(np.linalg.cholesky(precision))
@@ -160,7 +148,27 @@ class ShardPosterior:
         slopes = jax.jacfwd(coordinates.params)(x)
         return slopes, jax.grad(coordinates.log_prior)(x), jax.hessian(coordinates.log_prior)(x)
 
-    def quadratic(self, x):
+    def products(self, x) -> np.ndarray:
+        """One pass over the data at each of many coordinates, in NumPy.
+
+        Parameters
+        ----------
+        x : array, shape (n, n_free + 1)
+
+        Returns
+        -------
+        ndarray, shape (n, n_phi, p + 3, 3)
+            :func:`~homodyne_lib.pair_sums.projections`.
+        """
+        params = np.asarray(jax.vmap(self.coordinates.params)(x))
+        return np.array([self.problem.projections(row) for row in params])
+
+    def _products(self, params):
+        """The same inside of compiled code, as a pass needs no compilation and is faster than the loops XLA makes."""
+        shape = jax.ShapeDtypeStruct((self.problem.weight.size, len(self.problem.names) + 3, 3), jnp.float64)
+        return jax.pure_callback(self.problem.projections, shape, jax.lax.stop_gradient(params))
+
+    def quadratic(self, x, products=None):
         """-2 log density of the shard alone, at coordinates x, as a function of the scaling coefficients c.
 
         It is rest - 2 rightᵀc + cᵀ matrix c, up to a constant, where c counts from the fit. The three add over shards.
@@ -168,6 +176,8 @@ class ShardPosterior:
         Parameters
         ----------
         x : array, shape (n_free + 1,)
+        products : array, shape (n_phi, p + 3, 3), optional
+            :meth:`products` at x; else a pass is done here.
 
         Returns
         -------
@@ -176,7 +186,8 @@ class ShardPosterior:
         rest : array, shape ()
         """
         problem, scaling = self.problem, self.problem.scaling
-        sums = self._sums(self.coordinates.params(x))
+        params = self.coordinates.params(x)
+        sums = _sums(params, self._products(params) if products is None else products)
         n, y1, yy = problem.band.y_moments.T
         weight = problem.weight * jnp.exp(-2.0 * x[-1])
         rest = 2.0 * (problem.n_points * x[-1] - self.coordinates.log_prior(x) / self.n_shards)
@@ -194,9 +205,9 @@ class ShardPosterior:
         right = right - matrix @ origin + self._scaling_precision * prior
         return matrix + np.diag(self._scaling_precision), right, rest
 
-    def _anchored(self, x):
+    def _anchored(self, x, products=None):
         """:meth:`quadratic` with the anchor."""
-        matrix, right, rest = self.quadratic(x)
+        matrix, right, rest = self.quadratic(x, products)
         inner = len(self.coordinates.free) + 1
         beside, anchor = x - self.centre[:inner], self.centre[inner:] - self._origin
         held, across = self.anchor[inner:, inner:], self.anchor[inner:, :inner] @ beside
@@ -207,7 +218,7 @@ class ShardPosterior:
         """Log density of shard and anchor at coordinates x, scaling integrated out, up to a constant."""
         return marginal(*self._anchored(x))
 
-    def draw(self, x, normal):
+    def draw(self, x, normal, products=None):
         """Complete the coordinates x to a draw of everything, and give the slope of the log density there.
 
         Parameters
@@ -215,6 +226,8 @@ class ShardPosterior:
         x : array, shape (n_free + 1,)
         normal : array, shape (n_scaling,)
             Standard normal numbers.
+        products : array, shape (n_phi, p + 3, 3), optional
+            As for :meth:`quadratic`.
 
         Returns
         -------
@@ -222,7 +235,7 @@ class ShardPosterior:
         """
 
         def joint(x):
-            matrix, right, rest = self._anchored(x)
+            matrix, right, rest = self._anchored(x, products)
             scaling = jax.lax.stop_gradient(conditional_draw(matrix, right, normal))
             value = -0.5 * (rest + scaling @ matrix @ scaling - 2.0 * right @ scaling)
             return value, (scaling, right - matrix @ scaling)

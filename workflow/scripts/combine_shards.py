@@ -4,7 +4,7 @@ import numpy as np
 import script_support
 from shard_support import seed_of, usable_shards
 
-from homodyne_lib.consensus import combine_shards
+from homodyne_lib.consensus import cholesky_factor, combine_shards
 from homodyne_lib.coordinates import Coordinates
 from homodyne_lib.draws import write_posterior
 from homodyne_lib.files import read_json, replacing, write_json
@@ -26,10 +26,8 @@ def combined(used, paths_to_terms, scaling, seed):
     consensus = combine_shards(shards)
     proposals, terms = read_terms([paths_to_terms[number] for number in used])
     x, pareto_k = reweighted(proposals, terms, np.array(list(scaling.values())), shards[0].x.shape[:2], seed)
-    size = np.sqrt(np.diag(consensus.own_covariance))
-    factor = np.linalg.cholesky(consensus.own_covariance / np.outer(size, size)) * size[:, None]
-    normal = np.random.default_rng(seed).standard_normal((1, OWN_DRAWS, len(size)))
-    own = [mean + normal @ factor.T for mean in consensus.own_means]
+    normal = np.random.default_rng(seed).standard_normal((1, OWN_DRAWS, len(consensus.mean)))
+    own = [mean + normal @ cholesky_factor(consensus.own_covariance).T for mean in consensus.own_means]
     return x, own, {"agreement": consensus.agreement, "pareto_k": pareto_k}
 
 

@@ -23,7 +23,7 @@ def weigh(paths_to_shards, path_to_output, open_posterior, *, shard, seed, cmc, 
         seed,
     )
     progress(f"{len(proposals.x)} proposals at {posterior.problem.n_points} pairs")
-    write_terms(path_to_output, proposals, shard_terms(posterior, proposals.x))
+    write_terms(path_to_output, proposals, shard_terms(posterior, proposals.x, progress))
 
 
 script_support.run(
