@@ -30,10 +30,13 @@ __all__ = ["Coordinates"]
 
 _RATES = (("D0", "alpha", "D_offset"), ("gamma_dot_t0", "beta", "gamma_dot_t_offset"))
 _SHEAR_RATE = _RATES[1][0]
-# A fitted value on a bound starts this far inside, as a share of the width: the logistic curve ends at infinity.
-_INSIDE = 0.02
-# A start is no farther than this from a rate without offset, and the prior of the log share is this wide.
-_SHARES = (1 / 3, 3.0)
+# A value keeps this distance from its bounds, as a share of the width, as the logistic curve ends at infinity, and its rate
+# has at most this share of offset or power law; the second of each where the value means little.
+_INSIDE = (1e-4, 0.02)
+_SHARE = (100.0, 3.0)
+# Rates [1/s] that records can show are larger by far.
+_LEAST_RATE = 1e-30
+# Width of the prior of the log share.
 _SHARE_SD = 0.5
 
 
@@ -122,18 +125,36 @@ class Coordinates:
         everything = self.fixed | values | result
         return jnp.stack([jnp.broadcast_to(everything[name], x.shape[:-1]) for name in self.names], axis=-1)
 
-    def from_params(self, params) -> np.ndarray:
-        """Coordinates of physical parameters with s = 1, shape (n_free + 1,); values on a bound are pulled 2 % inside."""
+    def from_params(self, params, cautious=False) -> np.ndarray:
+        """Coordinates of physical parameters with s = 1.
+
+        Parameters
+        ----------
+        params : array_like, shape (p,)
+            In the units of the parameter table.
+        cautious : array_like of bool, shape (n_free,), or bool
+            Where the value means little: it is pulled 2 % of its interval inside of the bounds, and a share to within a
+            factor of three of a rate without offset.
+
+        Returns
+        -------
+        ndarray, shape (n_free + 1,)
+        """
+        cautious = np.broadcast_to(cautious, len(self.free)).astype(int)
         given = dict(zip(self.names, np.asarray(params, dtype=float), strict=True))
         target = {name: to_search_scale([name], np.array([value]))[0] for name, value in given.items()}
         shares = {}
         for amplitude, exponent, offset in self._rates:
-            growing = given[amplitude] * self._growth(amplitude, np.asarray(given[exponent]))
-            rate = growing + given[offset] if offset in self._by_share else growing
-            share = np.clip(growing / max(rate, growing / _SHARES[1]), *_SHARES)
-            target[amplitude], shares[offset] = np.log(growing / share), np.log(share)
+            rate = growing = given[amplitude] * self._growth(amplitude, np.asarray(given[exponent]))
+            if offset in self._by_share:
+                limit, rate = _SHARE[cautious[self.free.index(offset)]], growing + given[offset]
+                # A mean shear rate has no sign; a diffusion coefficient is positive.
+                rate = max(abs(rate), _LEAST_RATE) if amplitude == _SHEAR_RATE else max(rate, growing / limit)
+                shares[offset] = np.log(np.clip(growing / rate, 1 / limit, limit))
+            target[amplitude] = np.log(rate)
         inside = (np.array([target[name] for name in self.free]) - self.lower) / (self.upper - self.lower)
-        inside = np.clip(inside, _INSIDE, 1 - _INSIDE)
+        margin = np.array(_INSIDE)[cautious]
+        inside = np.clip(inside, margin, 1 - margin)
         u = logit(inside)
         x = np.array([shares[n] if n in self._by_share else u[k] for k, n in enumerate(self.free)])
         if self._folded is not None:

@@ -115,10 +115,30 @@ class ShardPosterior:
 
     def _laplace(self, values, noise_scale):
         """Centre of the full posterior, precision of the shard's own, and the prior's part of it, at the fit."""
-        problem, coordinates, n_free = self.problem, self.coordinates, len(self.coordinates.free)
-        x = coordinates.from_params(values[: len(problem.names)])
-        slopes, gradient, curvature = (np.asarray(part) for part in jax.jit(self._at_start)(x))
-        equations = problem.normal_equations(np.asarray(coordinates.params(x)))
+        coordinates, p, n = self.coordinates, len(self.problem.names), len(self.coordinates.free) + 1
+        at_start = jax.jit(self._at_start)
+        x = coordinates.from_params(values[:p])
+        precision, prior, gradient, noise2 = self._information(x, at_start, noise_scale)
+        # What a coordinate that owes most of its precision to the prior has in the fit is chance, if not a bound.
+        variance = np.diag(np.linalg.inv(_scaled(precision))) / np.diag(precision)
+        blind = (variance * np.diag(prior) > _MOST_OF_PRIOR)[: n - 1]
+        if blind.any():
+            x = coordinates.from_params(values[:p], blind)
+            precision, prior, gradient, noise2 = self._information(x, at_start, noise_scale)
+        x[-1] = 0.5 * np.log(noise2)
+        start, pull = np.append(x, values[p:]), np.zeros(len(self.names))
+        pull[: n - 1] = gradient[: n - 1]
+        pull[n:] = self.n_shards * self._scaling_precision * (self._scaling_mean - values[p:])
+        size = np.sqrt(self.n_shards * np.diag(precision))
+        step = np.linalg.solve(_scaled(precision), pull / size)
+        length = np.sqrt(step @ _scaled(precision) @ step)
+        return start + step / size * min(1.0, _LONGEST_STEP / max(length, _LONGEST_STEP)), precision, prior
+
+    def _information(self, x, at_start, noise_scale):
+        """Precision of the shard's own at x, the prior's part of it, gradient of the log prior, variance of the noise."""
+        problem, n = self.problem, len(self.coordinates.free) + 1
+        slopes, gradient, curvature = (np.asarray(part) for part in at_start(x))
+        equations = problem.normal_equations(np.asarray(self.coordinates.params(x)))
         noise2 = equations.chi2 / problem.n_points if noise_scale is None else noise_scale**2
         if not (np.isfinite(noise2) and noise2 > 0 and np.isfinite(equations.hessian).all()):
             raise ValueError(
@@ -126,22 +146,14 @@ class ShardPosterior:
             )
         p, d = len(problem.names), len(self.names)
         chain = np.zeros((len(equations.hessian), d))
-        chain[:p, :n_free], chain[p:, n_free + 1 :] = slopes[:, :n_free], np.eye(d - n_free - 1)
+        chain[:p, : n - 1], chain[p:, n:] = slopes[:, : n - 1], np.eye(d - n)
         precision = chain.T @ equations.hessian @ chain / noise2
-        precision[n_free, n_free] = 2 * problem.n_points
+        precision[n - 1, n - 1] = 2 * problem.n_points
         value, vector = np.linalg.eigh(-curvature)
         prior = np.zeros((d, d))
-        prior[: n_free + 1, : n_free + 1] = (vector * np.maximum(value, _LEAST_CURVATURE)) @ vector.T / self.n_shards
-        prior[n_free + 1 :, n_free + 1 :] = np.diag(self._scaling_precision)
-        precision += prior
-        x[-1] = 0.5 * np.log(noise2)
-        start, pull = np.append(x, values[p:]), np.zeros(d)
-        pull[:n_free] = gradient[:n_free]
-        pull[n_free + 1 :] = self.n_shards * self._scaling_precision * (self._scaling_mean - values[p:])
-        size = np.sqrt(self.n_shards * np.diag(precision))
-        step = np.linalg.solve(_scaled(precision), pull / size)
-        length = np.sqrt(step @ _scaled(precision) @ step)
-        return start + step / size * min(1.0, _LONGEST_STEP / max(length, _LONGEST_STEP)), precision, prior
+        prior[:n, :n] = (vector * np.maximum(value, _LEAST_CURVATURE)) @ vector.T / self.n_shards
+        prior[n:, n:] = np.diag(self._scaling_precision)
+        return precision + prior, prior, gradient, noise2
 
     def _at_start(self, x):
         coordinates = self.coordinates

@@ -300,6 +300,19 @@ def test_slopes_of_draws_are_those_of_the_density():
         )
 
 
+@pytest.mark.parametrize("params", [[8000.0, -0.7, 20000.0], [30000.0, -1.98, 300.0]])
+def test_shards_are_anchored_where_the_posterior_is(params):
+    """Where the offset is most of the rate, and 0.5 % off a bound: means of the draws within half of their sd of the centre."""
+    problem, _ = problem_of("static", n=60, params=params)
+    fit = fit_nlsq(problem, start=dict(zip(problem.names, params, strict=True)), n_starts=0)
+    posterior = ShardPosterior(problem, fit.values)
+    assert posterior.determined
+    x = sample_shard(posterior, seed=1, n_warmup=100, n_draws=200).x.reshape(800, -1)
+    inner = len(posterior.factor)
+    # 800 draws have means to 0.05 sd; what is left is the skewness of the law.
+    assert np.all(np.abs(x.mean(axis=0) - posterior.centre)[:inner] < 0.5 * x.std(axis=0)[:inner])
+
+
 def test_prior_draws_have_the_prior():
     """First and second moments of 20,000 draws against importance sampling of the density: within 4 errors."""
     coordinates = Coordinates(parameter_names("laminar_flow"), 0.1 * np.arange(1, 60))

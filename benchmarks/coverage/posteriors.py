@@ -26,7 +26,7 @@ from homodyne_lib.shards import shard_rows  # noqa: E402
 
 MODE, FRAMES, PHI = "laminar_flow", 60, (-40.0, 0.0, 30.0, 60.0)
 SHARDS = (1, 4)
-WARMUP, DRAWS, CHAINS = 100, 250, 4
+WARMUP, DRAWS, CHAINS = 100, 300, 2
 LEVELS = (0.5, 0.9)
 
 

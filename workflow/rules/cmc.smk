@@ -70,11 +70,7 @@ rule combine_shards:
         shards=shard_files,
         terms=term_files,
         nlsq="results/{dataset}/nlsq.json",
-        calibration=branch(
-            config["uncertainty"] == "speckle",
-            then="results/{dataset}/calibration.json",
-            otherwise=[],
-        ),
+        calibration=CALIBRATION,
     output:
         posterior="results/{dataset}/posterior.nc",
         summary="results/{dataset}/cmc.json",

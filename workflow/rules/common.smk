@@ -32,7 +32,8 @@ TABLE = or_stop(read_datasets, config["datasets"], config["report"]["columns"])
 COLUMNS = or_stop(read_extra_columns, config["datasets"], config["report"]["columns"])
 DATASETS = list(TABLE)
 SIMULATED = [name for name, row in TABLE.items() if row["format"] == "speckle-sim"]
-CALIBRATION = ["calibration.json"] if config["uncertainty"] == "speckle" else []
+CALIBRATED = config["uncertainty"] == "speckle"
+CALIBRATION = "results/{dataset}/calibration.json" if CALIBRATED else []
 ENVIRONMENT = environment()
 
 
@@ -117,7 +118,7 @@ def stages_of(wildcards):
     return [
         *(["simulate"] if wildcards.dataset in SIMULATED else []),
         *("ingest", "correct_diagonal", "estimate_scaling", "fit_nlsq"),
-        *(["calibrate"] if CALIBRATION else []),
+        *(["calibrate"] if CALIBRATED else []),
         *(f"sample_shard.{s}-of-{k}" for s in range(k)),
         *(f"weigh_shard.{s}-of-{k}" for s in range(k if k > 1 else 0)),
         *("combine_shards", "write_report"),
@@ -178,9 +179,9 @@ def summarise_what_is_there():
         name: {key: f"results/{name}/{file}" for key, file in FILES.items()}
         for name in DATASETS
     }
-    if config["uncertainty"] == "speckle":
+    if CALIBRATED:
         for name, files in paths.items():
-            files["calibration"] = f"results/{name}/calibration.json"
+            files["calibration"] = CALIBRATION.format(dataset=name)
     for name, files in paths.items():
         if not states[name] and not all(
             Path(path).is_file() for path in files.values()

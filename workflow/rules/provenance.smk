@@ -9,14 +9,22 @@ rule record_provenance:
     """Write down inputs, settings, code, packages and machine, and what each stage took."""
     input:
         source=table_file,
-        results=collect(
-            "results/{{dataset}}/{file}",
-            file=[
-                *("c2.h5", "scaling.json", "nlsq.json", *CALIBRATION),
-                *("posterior.nc", "cmc.json", "parameters.csv"),
-                *("report.html", "report.pdf", "parameters.tex"),
-            ],
-        ),
+        results=[
+            *collect(
+                "results/{{dataset}}/{file}",
+                file=[
+                    *(
+                        "c2.h5",
+                        "scaling.json",
+                        "nlsq.json",
+                        "posterior.nc",
+                        "cmc.json",
+                    ),
+                    *("parameters.csv", "report.html", "report.pdf", "parameters.tex"),
+                ],
+            ),
+            *([CALIBRATION] if CALIBRATED else []),
+        ],
     output:
         "results/{dataset}/provenance.json",
     log:

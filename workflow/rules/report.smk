@@ -18,11 +18,7 @@ rule write_report:
         posterior="results/{dataset}/posterior.nc",
         cmc="results/{dataset}/cmc.json",
         parameters="results/{dataset}/parameters.csv",
-        calibration=branch(
-            config["uncertainty"] == "speckle",
-            then="results/{dataset}/calibration.json",
-            otherwise=[],
-        ),
+        calibration=CALIBRATION,
         truth=lambda w: (
             f"results/{w.dataset}/simulated.h5" if w.dataset in SIMULATED else []
         ),
@@ -99,11 +95,7 @@ rule summarise:
         cmc=collect("results/{dataset}/cmc.json", dataset=DATASETS),
         parameters=collect("results/{dataset}/parameters.csv", dataset=DATASETS),
         page=collect("results/{dataset}/report.html", dataset=DATASETS),
-        calibration=branch(
-            config["uncertainty"] == "speckle",
-            then=collect("results/{dataset}/calibration.json", dataset=DATASETS),
-            otherwise=[],
-        ),
+        calibration=collect(CALIBRATION, dataset=DATASETS),
         templates=collect(
             HOUSE / "workflow/report/page.{part}", part=["html", "css", "lua"]
         ),

@@ -9,6 +9,8 @@ from homodyne_lib.shard_files import write_failure, write_shard
 
 # A mass matrix is learnt in so many times the adaptation of a step size; a second attempt takes longer.
 TO_LEARN, AGAIN = 3, 5
+# Shares of the rejected steps: fewer where the law may have corners, and half of these when that was not enough.
+FEWER, FEWEST = 0.3, 0.15
 
 
 def sample(path_to_output, open_posterior, *, label, seed, cmc, progress):
@@ -40,8 +42,7 @@ def attempt(posterior, number, *, seed, cmc, progress):
         n_warmup=cmc["warmup"] * (AGAIN if again else TO_LEARN if learn else 1),
         n_draws=cmc["draws"],
         n_chains=cmc["chains"],
-        # Halfway to 1 where the law may have corners, and half the rest when that was not enough.
-        target_acceptance=1 - (1 - target) * (0.25 if again else 0.5 if learn else 1.0),
+        target_acceptance=1 - (1 - target) * (FEWEST if again else FEWER if learn else 1),
         adapt_mass=learn,
         progress=progress,
     )
