@@ -31,14 +31,12 @@ __all__ = [
 HAS_JAX = find_spec("jax") is not None
 """Whether JAX can be imported."""
 
-# Double precision for JAX, also where the user imports it; and no dispatch behind the caller's back, where a program that
-# calls Python can wait for ever for the threads it holds itself. By JAX's configuration if it is there, else by the
-# variables that it reads when it comes.
-for _option, _on in {"jax_enable_x64": True, "jax_cpu_enable_async_dispatch": False}.items():
-    if sys.modules.get("jax"):
-        sys.modules["jax"].config.update(_option, _on)
-    else:
-        os.environ[_option.upper()] = str(int(_on))
+# Double precision for JAX, also where the user imports it: by its configuration if it is there, else by the variable
+# that it reads when it comes.
+if sys.modules.get("jax"):
+    sys.modules["jax"].config.update("jax_enable_x64", True)
+else:
+    os.environ["JAX_ENABLE_X64"] = "1"
 
 
 def load_jax():

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from numpyro.infer import NUTS
 
-from homodyne_lib.posterior import ShardPosterior
+from homodyne_lib.posterior import ShardPosterior, one_by_one
 from homodyne_lib.shard_files import ShardDraws
 
 __all__ = ["sample_shard"]
@@ -73,7 +73,7 @@ def sample_shard(
     # One step is compiled once for all chains; a loop here can be interrupted, and can tell how far it is.
     begin = jax.jit(lambda key, z: kernel.init(key, n_warmup, z, (), {}), compiler_options=_COMPILER)
     advance = jax.jit(lambda state: kernel.sample(state, (), {}), compiler_options=_COMPILER)
-    complete = jax.jit(jax.vmap(posterior.draw))
+    complete = one_by_one(posterior.draw)
     fields = {"diverging": "diverging", "energy": "energy", "num_steps": "n_steps", "accept_prob": "acceptance_rate"}
     chains, stats = [], []
     for chain, key in enumerate(jax.random.split(jax.random.PRNGKey(seed), n_chains)):
@@ -97,6 +97,6 @@ def sample_shard(
             f"chain {chain + 1} of {n_chains}: {n_warmup} + {n_draws} draws, {steps:.1f} gradients a draw, "
             f"{diverged} divergences"
         )
-    x, slope = (np.stack([np.asarray(part) for part in parts]) for parts in zip(*chains, strict=True))
+    x, slope = (np.stack(parts) for parts in zip(*chains, strict=True))
     by_name = dict(zip(fields.values(), np.moveaxis(np.array(stats), 1, 0), strict=True))
     return ShardDraws(x, slope, posterior.centre, posterior.anchor, by_name, posterior.coordinates.time)

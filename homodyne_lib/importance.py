@@ -15,7 +15,7 @@ import numpy as np
 from arviz_stats.base import array_stats
 
 from homodyne_lib.consensus import Consensus, cholesky_factor
-from homodyne_lib.posterior import conditional_draw, marginal
+from homodyne_lib.posterior import conditional_draw, marginal, one_by_one
 from homodyne_lib.shard_files import Proposals
 
 __all__ = ["MAX_PARETO_K", "propose", "reweighted", "shard_terms"]
@@ -82,7 +82,7 @@ def reweighted(proposals: Proposals, terms, origin, shape, seed: int) -> tuple[n
     pareto_k : float
         Shape of the tail of the weights.
     """
-    log_weights = np.asarray(jax.jit(jax.vmap(marginal))(*terms)) - proposals.log_density
+    log_weights = one_by_one(marginal)(*terms) - proposals.log_density
     # ArviZ smooths the reciprocals of likelihoods.
     smoothed, pareto_k = array_stats.psislw(-log_weights)
     rng, n = np.random.default_rng(seed), shape[0] * shape[1]
@@ -90,5 +90,5 @@ def reweighted(proposals: Proposals, terms, origin, shape, seed: int) -> tuple[n
     steps = (rng.random() + np.arange(n)) / n
     chosen = rng.permutation(np.searchsorted(np.cumsum(np.exp(smoothed)), steps).clip(max=len(smoothed) - 1))
     matrix, right, _ = (part[chosen] for part in terms)
-    scaling = origin + np.asarray(jax.jit(jax.vmap(conditional_draw))(matrix, right, rng.standard_normal(right.shape)))
+    scaling = origin + one_by_one(conditional_draw)(matrix, right, rng.standard_normal(right.shape))
     return np.concatenate([proposals.x[chosen], scaling], axis=1).reshape(*shape, -1), float(pareto_k)

@@ -23,7 +23,7 @@ from homodyne_lib.normal_equations import scaling_equations
 from homodyne_lib.parameter_scales import prior_normal
 from homodyne_lib.problem import Problem
 
-__all__ = ["ShardPosterior", "conditional_draw", "marginal"]
+__all__ = ["ShardPosterior", "conditional_draw", "marginal", "one_by_one"]
 
 # Curvature that a prior is granted where it bends upwards, far from its middle: one that is three units wide.
 _LEAST_CURVATURE = 0.1
@@ -60,6 +60,21 @@ def conditional_draw(matrix, right, normal):
         return right
     factor = jnp.linalg.cholesky(matrix)
     return cho_solve((factor, True), right) + solve_triangular(factor.T, normal, lower=False)
+
+
+def one_by_one(function):
+    """Compile a function of single draws, for arrays of them.
+
+    In a batch made by ``vmap``, triangular solves hand parts of their work to the threads of XLA and wait; two of them at a
+    time hold two threads, and on two cores wait for ever (jaxlib 0.10).
+    """
+    compiled = jax.jit(function)
+
+    def each(*arrays):
+        results = [jax.tree.map(np.asarray, compiled(*row)) for row in zip(*arrays, strict=True)]
+        return jax.tree.map(lambda *parts: np.stack(parts), *results)
+
+    return each
 
 
 class ShardPosterior:
