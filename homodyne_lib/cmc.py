@@ -18,9 +18,10 @@ from homodyne_lib.shard_files import ShardDraws
 __all__ = ["sample_shard"]
 
 
-# Of a whitened normal law 3 steps cross the width; 7 come back to where they began, and half the gradients are lost. Where
-# the mass is learnt, a flow may not be seen, and prior and data meet at an edge: up to 31 steps pay there.
-_DEPTH, _DEPTH_LEARNT = 2, 5
+# Of a whitened normal law 3 steps cross the width, and 7 come back to where they began, unless rejecting few makes steps half
+# as long. Where the mass is learnt, a flow may not be seen, and prior and data meet at an edge: up to 31 steps pay there.
+_DEPTH, _DEPTH_OF_SHORT_STEPS, _DEPTH_LEARNT = 2, 3, 5
+_SHORT_STEPS = 0.85
 # All heavy work is done in NumPy; what XLA compiles here is small, and compiling it well takes longer than running it.
 _COMPILER = {"xla_backend_optimization_level": 0}
 
@@ -32,7 +33,7 @@ def sample_shard(
     n_warmup: int,
     n_draws: int,
     n_chains: int = 4,
-    target_acceptance: float = 0.65,
+    target_acceptance: float = 0.7,
     adapt_mass: bool = False,
     progress: Callable[[str], None] = lambda text: None,
 ) -> ShardDraws:
@@ -45,7 +46,7 @@ def sample_shard(
     n_warmup, n_draws, n_chains : int
         Of each chain.
     target_acceptance : float
-        0.65 is best where the law is nearly normal (Beskos et al. 2013).
+        0.65 is best for normal laws of many numbers (Beskos et al. 2013); of few, steps near the stability limit mix badly.
     adapt_mass : bool
         Learn the mass matrix too. What the data determine is whitened so well that a matrix learnt from a hundred draws is
         worse, and takes twice the gradients; what they leave open is not.
@@ -63,12 +64,13 @@ def sample_shard(
     """
     inner = len(posterior.factor)
     centre, factor = posterior.centre[:inner], posterior.factor
+    depth = _DEPTH_OF_SHORT_STEPS if target_acceptance > _SHORT_STEPS else _DEPTH
     kernel = NUTS(
         potential_fn=lambda z: -posterior.log_density(centre + factor @ z),
         dense_mass=True,
         adapt_mass_matrix=adapt_mass,
         target_accept_prob=target_acceptance,
-        max_tree_depth=_DEPTH_LEARNT if adapt_mass else _DEPTH,
+        max_tree_depth=_DEPTH_LEARNT if adapt_mass else depth,
     )
     # One step is compiled once for all chains; a loop here can be interrupted, and can tell how far it is.
     begin = jax.jit(lambda key, z: kernel.init(key, n_warmup, z, (), {}), compiler_options=_COMPILER)

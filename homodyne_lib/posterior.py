@@ -193,7 +193,9 @@ class ShardPosterior:
     def _products(self, params):
         """The same inside of compiled code, as a pass needs no compilation and is faster than the loops XLA makes."""
         shape = jax.ShapeDtypeStruct((self.problem.weight.size, len(self.problem.names) + 3, 3), jnp.float64)
-        return jax.pure_callback(self.problem.projections, shape, jax.lax.stop_gradient(params))
+        return jax.pure_callback(
+            self.problem.projections, shape, jax.lax.stop_gradient(params), vmap_method="sequential"
+        )
 
     def quadratic(self, x, products=None):
         """-2 log density of the shard alone, at coordinates x, as a function of the scaling coefficients c.

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -93,6 +94,35 @@ def test_a_shard_without_numbers_is_named(torn):
     assert any("Warning: shard 1: c2 at angle number 0 holds entries" in text for text in torn.said)
     with pytest.raises(ValueError, match="no finite numbers"):
         read_shard(torn.shards[1])
+
+
+@pytest.mark.parametrize(
+    ("determined", "divergences", "second"),
+    [(True, 0, (300, 0.97, False)), (True, 3, (500, 0.985, True)), (False, 0, (500, 0.985, True))],
+)
+def test_chains_that_do_not_agree_are_sampled_once_more(tmp_path, monkeypatch, determined, divergences, second):
+    """With more care; what is kept is the better of the two. Only the sampler is invented."""
+    asked, said = [], []
+    reports = [{"converged": False, "max_r_hat": r, "reasons": ["R̂"], "divergences": divergences} for r in (1.02, 1.05)]
+
+    def sampled(posterior, *, seed, n_warmup, target_acceptance, adapt_mass, **_):
+        asked.append((n_warmup, round(target_acceptance, 6), adapt_mass))
+        return SimpleNamespace(x=seed, stats={})
+
+    monkeypatch.setattr(sample_shard, "sample_shard", sampled)
+    monkeypatch.setattr(sample_shard, "chain_diagnostics", lambda by_name, stats: dict(reports[len(asked) - 1]))
+    monkeypatch.setattr(sample_shard, "write_shard", lambda path, draws, report: said.append(report))
+    posterior = SimpleNamespace(
+        determined=determined,
+        names=["D0"],
+        problem=SimpleNamespace(n_points=1, scaling=SimpleNamespace(names=[])),
+        coordinates=SimpleNamespace(natural_draws=lambda x, names: {}),
+    )
+    cmc = {"chains": 4, "warmup": 100, "draws": 500, "target_acceptance": 0.9}
+    sample_shard.sample(tmp_path / "0.npz", lambda: posterior, label="0", seed=1, cmc=cmc, progress=said.append)
+    assert asked == [(100, 0.9, False) if determined else (300, 0.97, True), second]
+    assert said[-1]["attempts"] == 1
+    assert said[-1]["max_r_hat"] == 1.02
 
 
 def test_the_other_shards_are_combined(torn):

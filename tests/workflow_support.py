@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 WORKFLOW = ["--snakefile", str(ROOT / "Snakefile"), "--workflow-profile", str(ROOT / "workflow/profiles/default")]
 
-N_PHI, N_FRAMES, N_SHARDS, N_CHAINS, N_DRAWS = 3, 32, 2, 2, 50
+N_PHI, N_FRAMES, N_SHARDS, N_CHAINS, N_DRAWS = 3, 32, 2, 2, 100
 
 TABLE = """\
 dataset	file	format	analysis_mode	wavevector_q	stator_rotor_gap	dt
@@ -27,7 +27,7 @@ flow	flow.yaml	speckle-sim	laminar_flow	0.0054	2e6	0.1
 """
 CONFIG = f"""\
 nlsq: {{starts: 16}}
-cmc: {{shards: {N_SHARDS}, chains: {N_CHAINS}, warmup: 50, draws: {N_DRAWS}}}
+cmc: {{shards: {N_SHARDS}, chains: {N_CHAINS}, warmup: 100, draws: {N_DRAWS}}}
 """
 FLOW = f"""\
 parameters:

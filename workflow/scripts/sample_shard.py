@@ -7,10 +7,9 @@ from homodyne_lib.cmc import sample_shard
 from homodyne_lib.results import MIN_ESS, chain_diagnostics
 from homodyne_lib.shard_files import write_failure, write_shard
 
-# A mass matrix is learnt in so many times the adaptation of a step size; a second attempt takes longer.
-TO_LEARN, AGAIN = 3, 5
-# Shares of the rejected steps: fewer where the law may have corners, and half of these when that was not enough.
-FEWER, FEWEST = 0.3, 0.15
+# Times the adaptation, and shares of the rejected steps: plainly; where the law may have corners and a mass matrix is
+# learnt, or in a second attempt; for both.
+WARMUP, REJECTED = (1, 3, 5), (1.0, 0.3, 0.15)
 
 
 def sample(path_to_output, open_posterior, *, label, seed, cmc, progress):
@@ -18,11 +17,12 @@ def sample(path_to_output, open_posterior, *, label, seed, cmc, progress):
     try:
         posterior = open_posterior()
         progress(f"{label}: {posterior.problem.n_points} pairs, {len(posterior.names)} numbers")
-        attempts = [attempt(posterior, 1, seed=seed, cmc=cmc, progress=progress)]
+        attempts = [attempt(posterior, 1, not posterior.determined, seed=seed, cmc=cmc, progress=progress)]
         # Fewer draws than are wanted of effective ones cannot pass, however they are made.
         if not attempts[0][1]["converged"] and cmc["chains"] * cmc["draws"] > MIN_ESS:
             progress(f"{'; '.join(attempts[0][1]['reasons'])}; once more with smaller steps and a longer adaptation")
-            attempts.append(attempt(posterior, 2, seed=seed, cmc=cmc, progress=progress))
+            learn = not posterior.determined or attempts[0][1]["divergences"] > 0
+            attempts.append(attempt(posterior, 2, learn, seed=seed, cmc=cmc, progress=progress))
     except ValueError as error:
         if not script_support.is_told(error):
             raise
@@ -32,17 +32,16 @@ def sample(path_to_output, open_posterior, *, label, seed, cmc, progress):
     write_shard(path_to_output, *min(attempts, key=lambda attempt: attempt[1]["max_r_hat"]))
 
 
-def attempt(posterior, number, *, seed, cmc, progress):
+def attempt(posterior, number, learn, *, seed, cmc, progress):
     """Draws, and the report of their chains."""
-    again, target = number > 1, cmc["target_acceptance"]
-    learn = again or not posterior.determined
+    care = number - 1 + learn
     draws = sample_shard(
         posterior,
         seed=seed_of(seed, number),
-        n_warmup=cmc["warmup"] * (AGAIN if again else TO_LEARN if learn else 1),
+        n_warmup=cmc["warmup"] * WARMUP[care],
         n_draws=cmc["draws"],
         n_chains=cmc["chains"],
-        target_acceptance=1 - (1 - target) * (FEWEST if again else FEWER if learn else 1),
+        target_acceptance=1 - (1 - cmc["target_acceptance"]) * REJECTED[care],
         adapt_mass=learn,
         progress=progress,
     )
