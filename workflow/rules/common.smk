@@ -32,8 +32,9 @@ TABLE = or_stop(read_datasets, config["datasets"], config["report"]["columns"])
 COLUMNS = or_stop(read_extra_columns, config["datasets"], config["report"]["columns"])
 DATASETS = list(TABLE)
 SIMULATED = [name for name, row in TABLE.items() if row["format"] == "speckle-sim"]
-CALIBRATED = config["uncertainty"] == "speckle"
-CALIBRATION = "results/{dataset}/calibration.json" if CALIBRATED else []
+CALIBRATION = (
+    "results/{dataset}/calibration.json" if config["uncertainty"] == "speckle" else []
+)
 ENVIRONMENT = environment()
 
 
@@ -118,7 +119,7 @@ def stages_of(wildcards):
     return [
         *(["simulate"] if wildcards.dataset in SIMULATED else []),
         *("ingest", "correct_diagonal", "estimate_scaling", "fit_nlsq"),
-        *(["calibrate"] if CALIBRATED else []),
+        *(["calibrate"] if CALIBRATION else []),
         *(f"sample_shard.{s}-of-{k}" for s in range(k)),
         *(f"weigh_shard.{s}-of-{k}" for s in range(k if k > 1 else 0)),
         *("combine_shards", "write_report"),
@@ -179,7 +180,7 @@ def summarise_what_is_there():
         name: {key: f"results/{name}/{file}" for key, file in FILES.items()}
         for name in DATASETS
     }
-    if CALIBRATED:
+    if CALIBRATION:
         for name, files in paths.items():
             files["calibration"] = CALIBRATION.format(dataset=name)
     for name, files in paths.items():

@@ -13,17 +13,12 @@ rule record_provenance:
             *collect(
                 "results/{{dataset}}/{file}",
                 file=[
-                    *(
-                        "c2.h5",
-                        "scaling.json",
-                        "nlsq.json",
-                        "posterior.nc",
-                        "cmc.json",
-                    ),
-                    *("parameters.csv", "report.html", "report.pdf", "parameters.tex"),
+                    *("c2.h5", "scaling.json", "nlsq.json", "posterior.nc"),
+                    *("cmc.json", "parameters.csv", "parameters.tex"),
+                    *("report.html", "report.pdf"),
                 ],
             ),
-            *([CALIBRATION] if CALIBRATED else []),
+            *collect(CALIBRATION, allow_missing=True),
         ],
     output:
         "results/{dataset}/provenance.json",

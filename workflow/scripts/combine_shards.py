@@ -27,7 +27,8 @@ def combined(used, paths_to_terms, scaling, seed):
     proposals, terms = read_terms([paths_to_terms[number] for number in used])
     x, pareto_k = reweighted(proposals, terms, np.array(list(scaling.values())), shards[0].x.shape[:2], seed)
     normal = np.random.default_rng(seed).standard_normal((1, OWN_DRAWS, len(consensus.mean)))
-    own = [mean + normal @ cholesky_factor(consensus.own_covariance).T for mean in consensus.own_means]
+    beside = normal @ cholesky_factor(consensus.own_covariance).T
+    own = [mean + beside for mean in consensus.own_means]
     return x, own, {"agreement": consensus.agreement, "pareto_k": pareto_k}
 
 

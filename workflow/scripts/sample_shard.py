@@ -17,11 +17,12 @@ def sample(path_to_output, open_posterior, *, label, seed, cmc, progress):
     try:
         posterior = open_posterior()
         progress(f"{label}: {posterior.problem.n_points} pairs, {len(posterior.names)} numbers")
-        attempts = [attempt(posterior, 1, not posterior.determined, seed=seed, cmc=cmc, progress=progress)]
+        learn = not posterior.determined
+        attempts = [attempt(posterior, 1, learn, seed=seed, cmc=cmc, progress=progress)]
         # Fewer draws than are wanted of effective ones cannot pass, however they are made.
         if not attempts[0][1]["converged"] and cmc["chains"] * cmc["draws"] > MIN_ESS:
             progress(f"{'; '.join(attempts[0][1]['reasons'])}; once more with smaller steps and a longer adaptation")
-            learn = not posterior.determined or attempts[0][1]["divergences"] > 0
+            learn = learn or attempts[0][1]["divergences"] > 0
             attempts.append(attempt(posterior, 2, learn, seed=seed, cmc=cmc, progress=progress))
     except ValueError as error:
         if not script_support.is_told(error):
