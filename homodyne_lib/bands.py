@@ -14,7 +14,7 @@ _BLOCK_PIXELS = 64000
 # Rows of a block, at least: the fewer, the fewer pixels are computed below the diagonal, the more calls are made.
 _BLOCK_ROWS = 32
 # Small data fill blocks at least this far: there, calls cost more than pixels below the diagonal.
-_FEW_PIXELS = 30000
+_FEW_PIXELS = 60000
 
 
 class Experiment(NamedTuple):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from homodyne_lib.dataset_results import Results
@@ -99,8 +96,10 @@ def _fit(results: Results, cite: _Citations) -> str:
     )
 
 
-def _sampling(results: Results, warmup: int, cite: _Citations) -> str:
+def _sampling(results: Results, cite: _Citations) -> str:
     cmc = results.cmc
+    # Chains that have more to learn adapt for longer.
+    warmup = " or ".join(map(str, sorted({shard["n_warmup"] for shard in cmc["shards"]})))
     worst = max(shard["max_r_hat"] for shard in cmc["shards"])
     least = min(shard["min_ess_bulk"] for shard in cmc["shards"])
     shards = cmc["n_shards"]
@@ -119,14 +118,12 @@ def _sampling(results: Results, warmup: int, cite: _Citations) -> str:
     return f"{text} Values are posterior means ± standard deviations."
 
 
-def methods_text(results: Results, config: Mapping[str, Any]) -> str:
+def methods_text(results: Results) -> str:
     """Write the paragraph and its list of works.
 
     Parameters
     ----------
     results : Results
-    config : mapping
-        The configuration.
 
     Returns
     -------
@@ -134,5 +131,5 @@ def methods_text(results: Results, config: Mapping[str, Any]) -> str:
         Markdown.
     """
     cite = _Citations()
-    parts = [_measurement(results, cite), _fit(results, cite), _sampling(results, config["cmc"]["warmup"], cite)]
+    parts = [_measurement(results, cite), _fit(results, cite), _sampling(results, cite)]
     return " ".join(parts) + "\n\n" + cite.listed()

@@ -23,7 +23,10 @@ from homodyne_lib.normal_equations import scaling_equations
 from homodyne_lib.parameter_scales import prior_normal
 from homodyne_lib.problem import Problem
 
-__all__ = ["ShardPosterior", "conditional_draw", "marginal", "one_by_one"]
+__all__ = ["COMPILER", "ShardPosterior", "conditional_draw", "marginal", "one_by_one"]
+
+COMPILER = {"xla_backend_optimization_level": 0}
+"""All heavy work is done in NumPy; what XLA compiles is small, and compiling it well takes longer than running it."""
 
 # Curvature that a prior is granted where it bends upwards, far from its middle: one that is three units wide.
 _LEAST_CURVATURE = 0.1
@@ -131,7 +134,7 @@ class ShardPosterior:
     def _laplace(self, values, noise_scale):
         """Centre of the full posterior, precision of the shard's own, and the prior's part of it, at the fit."""
         coordinates, p, n = self.coordinates, len(self.problem.names), len(self.coordinates.free) + 1
-        at_start = jax.jit(self._at_start)
+        at_start = jax.jit(self._at_start, compiler_options=COMPILER)
         x = coordinates.from_params(values[:p])
         precision, prior, gradient, noise2 = self._information(x, at_start, noise_scale)
         # What a coordinate that owes most of its precision to the prior has in the fit is chance, if not a bound.
@@ -187,7 +190,7 @@ class ShardPosterior:
         ndarray, shape (n, n_phi, p + 3, 3)
             :func:`~homodyne_lib.pair_sums.projections`.
         """
-        params = np.asarray(jax.vmap(self.coordinates.params)(x))
+        params = np.asarray(jax.jit(self.coordinates.params, compiler_options=COMPILER)(x))
         return np.array([self.problem.projections(row) for row in params])
 
     def _products(self, params):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["PIXELS_PER_SHARD", "shard_count", "shard_rows"]
+__all__ = ["PIXELS_PER_SHARD", "chain_processes", "shard_count", "shard_rows"]
 
 PIXELS_PER_SHARD = 10_000_000
 """Up to this many pairs one exact posterior is cheaper than several and their combination."""
@@ -33,6 +33,30 @@ def shard_count(n_phi: int, n_frames: int, wanted: int | str = "auto") -> int:
     if not 1 <= wanted <= n_frames // 2:
         raise ValueError(f"cmc.shards = {wanted} does not fit {n_frames} frames; choose 1 to {n_frames // 2}, or auto.")
     return int(wanted)
+
+
+# A further process starts and compiles for as long as all chains take with so many pairs; with a flow a pair takes thrice
+# as long.
+_PIXELS_PER_PROCESS = 60_000
+_FLOW_TAKES = 3
+
+
+def chain_processes(n_phi: int, n_frames: int, n_shards: int, *, flow: bool, n_chains: int) -> int:
+    """Number of processes worth starting for the chains of a shard.
+
+    Parameters
+    ----------
+    n_phi, n_frames, n_shards : int
+    flow : bool
+        Whether the analysis has one.
+    n_chains : int
+
+    Returns
+    -------
+    int
+    """
+    work = n_phi * n_frames * (n_frames - 1) // 2 // n_shards * (_FLOW_TAKES if flow else 1)
+    return max(1, min(n_chains, work // _PIXELS_PER_PROCESS))
 
 
 def shard_rows(n_frames: int, shard: int, n_shards: int) -> np.ndarray:

@@ -119,7 +119,19 @@ def test_rates_sums_and_kernels_are_defined_once():
 
 # A module imports only from rows above its own. CONTRIBUTING.md draws the same table.
 LEVELS = (
-    ("physics", "backend", "files", "lag_bins", "numpy_gradients", "noise", "per_angle", "shards", "style", "wording"),
+    (
+        "physics",
+        "backend",
+        "files",
+        "lag_bins",
+        "numpy_gradients",
+        "noise",
+        "per_angle",
+        "processes",
+        "shards",
+        "style",
+        "wording",
+    ),
     ("hdf5", "validation", "physics_utils", "parameter_scales", "normal_equations", "least_squares", "shard_files"),
     ("diagonal_correction", "scaling_utils", "data", "selection", "curves", "coordinates", "consensus"),
     ("physics_factors", "layouts", "parameter_space", "aps_formats", "bands", "sandwich"),

@@ -26,7 +26,7 @@ from homodyne_lib.posterior import ShardPosterior, marginal
 from homodyne_lib.problem import make_problem
 from homodyne_lib.results import chain_diagnostics
 from homodyne_lib.shard_files import ShardDraws
-from homodyne_lib.shards import shard_count, shard_rows
+from homodyne_lib.shards import chain_processes, shard_count, shard_rows
 
 
 @pytest.mark.parametrize("convention", ["spec", "published"])
@@ -365,8 +365,19 @@ def test_posterior_agrees_with_the_fit_and_its_chains_with_each_other():
             # 1000 draws: mean within 0.25 sd, sd within a quarter.
             assert abs(sample.mean() - fit.values[k]) < 0.3 * fit.errors[k]
             assert sample.std() == pytest.approx(fit.errors[k], rel=0.25)
-    again = sample_shard(posterior, seed=3, n_warmup=100, n_draws=250)
+    again = sample_shard(posterior, seed=3, n_warmup=100, n_draws=250, n_processes=3)
     np.testing.assert_array_equal(shard.x, again.x)
+    np.testing.assert_array_equal(shard.slope, again.slope)
+    np.testing.assert_array_equal(shard.stats["energy"], again.stats["energy"])
+
+
+def test_processes_are_started_where_they_pay():
+    """Four chains have no use for a fifth, and few pairs none for a second."""
+    counts = {"n_chains": 4, "flow": False}
+    assert chain_processes(11, 100, 1, **counts) == 1
+    assert chain_processes(11, 100, 1, n_chains=4, flow=True) == 2
+    assert chain_processes(23, 1000, 2, **counts) == 4
+    assert chain_processes(0, 0, 1, **counts) == 1
 
 
 def test_four_shards_give_the_posterior_of_one():

@@ -19,7 +19,7 @@ rule sample_shard:
         "results/{dataset}/benchmarks/sample_shard.{shard}-of-{n_shards}.tsv"
     conda:
         "../../envs/homodyne.yaml"
-    threads: 1
+    threads: processes
     resources:
         mem_mb=memory_mb(1500, copies=1.5),
         runtime=minutes(60, per_million=30),

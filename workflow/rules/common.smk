@@ -10,9 +10,9 @@ HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents
 sys.path[:0] = [str(HOUSE), str(HOUSE / "workflow" / "scripts")]
 
 from homodyne_lib.parameter_scales import search_bounds
-from homodyne_lib.physics import parameter_names
+from homodyne_lib.physics import is_static, parameter_names
 from homodyne_lib.selection import parse_phi_ranges
-from homodyne_lib.shards import shard_count
+from homodyne_lib.shards import chain_processes, shard_count
 from homodyne_lib.two_time import two_time_shape
 from sources import environment, sources_of, stamp
 from tables import checked, read_datasets, read_extra_columns, read_simulation
@@ -104,6 +104,16 @@ def shard_files(wildcards):
     return [f"results/{wildcards.dataset}/shards/{s}-of-{k}.npz" for s in range(k)]
 
 
+def processes(wildcards):
+    """Chains of a shard that are worth a process each; Snakemake gives no job more cores than there are."""
+    return chain_processes(
+        *(shape_of(wildcards.dataset) or (0, 0)),
+        int(wildcards.n_shards),
+        flow=not is_static(TABLE[wildcards.dataset]["analysis_mode"]),
+        n_chains=config["cmc"]["chains"],
+    )
+
+
 def term_files(wildcards):
     """Weights of a single shard are all equal; several have terms of their own."""
     k = n_shards(wildcards)
@@ -141,9 +151,9 @@ def size_of(wildcards):
 
 
 def memory_mb(libraries, copies=0):
-    """Room [MB] for the libraries of a rule with the two Snakemakes that SLURM starts, and for copies of c2."""
-    return lambda wildcards, attempt: int(
-        attempt * (libraries + copies * size_of(wildcards)[0])
+    """Room [MB] for the libraries of a rule with the two Snakemakes that SLURM starts, and for copies of c2, in each process."""
+    return lambda wildcards, attempt, threads: int(
+        attempt * threads * (libraries + copies * size_of(wildcards)[0])
     )
 
 

@@ -1,5 +1,7 @@
 """Sample the posterior of one shard; once more, and more carefully, where its chains do not agree."""
 
+from functools import partial
+
 import script_support
 from shard_support import posterior_of, seed_of
 
@@ -9,21 +11,22 @@ from homodyne_lib.shard_files import write_failure, write_shard
 
 # Times the adaptation, and shares of the rejected steps: plainly; where the law may have corners and a mass matrix is
 # learnt, or in a second attempt; for both.
-WARMUP, REJECTED = (1, 3, 5), (1.0, 0.3, 0.15)
+WARMUP, REJECTED = (1, 2, 5), (1.0, 0.67, 0.3)
 
 
-def sample(path_to_output, open_posterior, *, label, seed, cmc, progress):
+def sample(path_to_output, open_posterior, *, label, seed, cmc, threads=1, progress):
     """Write the draws of a shard with a report of its chains, or the sentence that says why there are none."""
     try:
         posterior = open_posterior()
         progress(f"{label}: {posterior.problem.n_points} pairs, {len(posterior.names)} numbers")
         learn = not posterior.determined
-        attempts = [attempt(posterior, 1, learn, seed=seed, cmc=cmc, progress=progress)]
+        once = partial(attempt, posterior, seed=seed, cmc=cmc, threads=threads, progress=progress)
+        attempts = [once(1, learn)]
         # Fewer draws than are wanted of effective ones cannot pass, however they are made.
         if not attempts[0][1]["converged"] and cmc["chains"] * cmc["draws"] > MIN_ESS:
             progress(f"{'; '.join(attempts[0][1]['reasons'])}; once more with smaller steps and a longer adaptation")
             learn = learn or attempts[0][1]["divergences"] > 0
-            attempts.append(attempt(posterior, 2, learn, seed=seed, cmc=cmc, progress=progress))
+            attempts.append(once(2, learn))
     except ValueError as error:
         if not script_support.is_told(error):
             raise
@@ -33,21 +36,23 @@ def sample(path_to_output, open_posterior, *, label, seed, cmc, progress):
     write_shard(path_to_output, *min(attempts, key=lambda attempt: attempt[1]["max_r_hat"]))
 
 
-def attempt(posterior, number, learn, *, seed, cmc, progress):
+def attempt(posterior, number, learn, *, seed, cmc, threads, progress):
     """Draws, and the report of their chains."""
     care = number - 1 + learn
+    n_warmup = cmc["warmup"] * WARMUP[care]
     draws = sample_shard(
         posterior,
         seed=seed_of(seed, number),
-        n_warmup=cmc["warmup"] * WARMUP[care],
+        n_warmup=n_warmup,
         n_draws=cmc["draws"],
         n_chains=cmc["chains"],
         target_acceptance=1 - (1 - cmc["target_acceptance"]) * REJECTED[care],
         adapt_mass=learn,
+        n_processes=threads,
         progress=progress,
     )
     by_name = posterior.coordinates.natural_draws(draws.x, posterior.problem.scaling.names)
-    return draws, {"attempts": number, **chain_diagnostics(by_name, draws.stats)}
+    return draws, {"attempts": number, "n_warmup": n_warmup, **chain_diagnostics(by_name, draws.stats)}
 
 
 script_support.run(
@@ -58,6 +63,7 @@ script_support.run(
         label=f"shard {job.wildcards.shard} of {job.wildcards.n_shards}",
         seed=seed_of(job.wildcards.dataset, job.wildcards.shard, job.params.seed),
         cmc=job.params.settings,
+        threads=job.threads,
         progress=log,
     ),
 )
