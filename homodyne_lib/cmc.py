@@ -21,8 +21,8 @@ __all__ = ["sample_shard"]
 
 
 # Of a whitened normal law 3 steps cross the width, and 7 come back to where they began, unless rejecting few makes steps half
-# as long. Where the mass is learnt, prior and data meet at an edge: up to 15 steps pay there.
-_DEPTH, _DEPTH_OF_SHORT_STEPS, _DEPTH_LEARNT = 2, 3, 4
+# as long. Where the mass is learnt, a flow may not be seen, and prior and data meet at an edge: up to 31 steps pay there.
+_DEPTH, _DEPTH_OF_SHORT_STEPS, _DEPTH_LEARNT = 2, 3, 5
 _SHORT_STEPS = 0.85
 # What is kept of each step, as ArviZ and as NumPyro call it.
 _FIELDS = {"diverging": "diverging", "energy": "energy", "n_steps": "num_steps", "acceptance_rate": "accept_prob"}

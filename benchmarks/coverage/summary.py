@@ -17,8 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from homodyne_lib.files import read_json, replacing, write_text
 from homodyne_lib.style import CYCLE, WIDTH, new_figure, save, styled
 
-# A quantity whose calibrated error is larger than this part of it is not identified: its estimate is skewed.
-IDENTIFIED = 1.0 / 3.0
+# A quantity whose calibrated error is larger than this part of it is not identified: the law of its estimate is skewed, and
+# no interval of value ± error can have the right coverage on both sides.
+IDENTIFIED = 1.0 / 5.0
 LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6827, 0.8, 0.9, 0.95, 0.99])
 SHOWN = (0.95, 0.6827)
 

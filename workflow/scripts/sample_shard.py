@@ -11,7 +11,7 @@ from homodyne_lib.shard_files import write_failure, write_shard
 
 # Times the adaptation, and shares of the rejected steps: plainly; where the law may have corners and a mass matrix is
 # learnt, or in a second attempt; for both.
-WARMUP, REJECTED = (1, 2, 5), (1.0, 0.67, 0.3)
+WARMUP, REJECTED = (1, 3, 5), (1.0, 0.3, 0.15)
 
 
 def sample(path_to_output, open_posterior, *, label, seed, cmc, threads=1, progress):

@@ -1,0 +1,82 @@
+"""Angles of an isotropic measurement, each fitted on its own: do they scatter as their errors say?
+
+python angles.py OUTPUT
+
+The colloid of the demo rests, so that its angles should agree. What a record shorter than the decay determines is neither D
+nor the contrast but how far c2 falls, C (1 - exp(-D q² τ)), here over τ = half of the record. Errors are those at the common
+fit of all angles, as they belong to the hypothesis that is tested.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from homodyne_lib.calibration import calibrate
+from homodyne_lib.diagonal_correction import apply_diagonal_correction_batch
+from homodyne_lib.files import write_text
+from homodyne_lib.nlsq import fit_nlsq
+from homodyne_lib.noise import estimate_sigma
+from homodyne_lib.per_angle import per_angle_scaling
+from homodyne_lib.problem import make_problem
+from homodyne_lib.two_time import read_two_time
+
+FILE = Path(__file__).resolve().parents[2] / "config/data/skbeam_colloid_100f_twotime.h5"
+DT = 0.00130068
+WAVEVECTORS = (0.0042, 0.0052, 0.0061, 0.0070, 0.0081, 0.0101, 0.0112, 0.0126)
+HELD = {"alpha": 0.0, "D_offset": 0.0}
+
+
+def fitted(record, angles):
+    """Some of the angles, their problem, and their fit with D alone and contrast and offset of each."""
+    part = replace(record, **{name: getattr(record, name)[angles] for name in ("c2", "phi", "sigma", "raw_diagonal")})
+    problem = make_problem(part, per_angle_scaling("individual", part.phi), "static")
+    return part, problem, fit_nlsq(problem, fixed=HELD, n_starts=16).values
+
+
+def fall(values, decays):
+    """How far c2 falls, and its slopes along (D, α, D_offset, C, O)."""
+    left = np.exp(-values[0] * decays)
+    return values[3] * (1 - left), np.array([values[3] * left * decays, 0.0, 0.0, 1 - left, 0.0])
+
+
+def scatter(q):
+    """Number of angles, χ² per degree of freedom with calibrated and independent errors, pixels found."""
+    record = read_two_time(
+        FILE, format="auto", wavevector_q=q, q_tolerance=0.01, phi_ranges=(), dt=DT, start_frame=1, end_frame=-1
+    )
+    corrected = apply_diagonal_correction_batch(record.c2, method="basic", backend="numpy")
+    record = replace(record, c2=corrected, sigma=estimate_sigma(record.c2))
+    n, decays = len(record.phi), record.q**2 * DT * (record.c2.shape[1] - 1) / 2
+    *_, common = fitted(record, slice(None))
+    falls, errors, pixels = [], [], []
+    for k in range(n):
+        angle, problem, values = fitted(record, slice(k, k + 1))
+        falls.append(fall(values, decays)[0])
+        expected = np.array([*common[:3], common[3 + k], common[3 + n + k]])
+        calibration = calibrate(problem, expected, angle.raw_diagonal, held=list(HELD))
+        slopes = fall(expected, decays)[1]
+        errors.append([np.sqrt(slopes @ c @ slopes) for c in (calibration.covariance, calibration.independent)])
+        pixels.append(calibration.pixels[0])
+    weight = np.array(errors).T ** -2.0
+    mean = (weight @ falls) / weight.sum(axis=1)
+    chi2 = (weight * (np.array(falls) - mean[:, None]) ** 2).sum(axis=1) / (n - 1)
+    return n, *chi2, min(pixels), max(pixels)
+
+
+def main(output) -> None:
+    """Write the table."""
+    lines = ["| q [1/Å] | angles | χ²/dof, calibrated | χ²/dof, independent | M found |", "|---|---|---|---|---|"]
+    for q in WAVEVECTORS:
+        n, calibrated, independent, least, most = scatter(q)
+        lines.append(f"| {q:.4f} | {n} | {calibrated:.2f} | {independent:.1f} | {least:.0f} – {most:.0f} |")
+    write_text(output, "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
