@@ -21,7 +21,6 @@ from homodyne_lib.style import CYCLE, WIDTH, new_figure, save, styled
 # no interval of value ± error can have the right coverage on both sides.
 IDENTIFIED = 1.0 / 5.0
 LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6827, 0.8, 0.9, 0.95, 0.99])
-SHOWN = (0.95, 0.6827)
 
 
 def regimes(folder):

@@ -31,14 +31,16 @@ def command(*words: str) -> str:
 
 
 def site_profile(folder: Path) -> None:
-    """The shipped profile with the two names of the site, and one shard that first asks for too little memory."""
+    """The shipped profile with the site's names, two processes a shard, and one that first asks for too little memory."""
     text = (ROOT / "workflow/profiles/slurm/profile.yaml").read_text(encoding="utf-8")
     for name, value in {"slurm_partition": PARTITION, "slurm_account": ACCOUNT}.items():
         text = text.replace(f"  # {name}: NAME\n", f"  {name}: {value}\n", 1)
     text += f"""
+set-threads:
+  sample_shard: 2
 set-resources:
   sample_shard:
-    mem_mb: {TOO_SMALL} if attempt == 1 and wildcards.dataset == "rest" and wildcards.shard == "0" else 2200
+    mem_mb: {TOO_SMALL} if attempt == 1 and wildcards.dataset == "rest" and wildcards.shard == "0" else 3000
 slurm-keep-successful-logs: true
 """
     text = re.sub(r"(status-checks:) 20", r"\1 2", text)
