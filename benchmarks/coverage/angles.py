@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -26,8 +27,8 @@ from homodyne_lib.per_angle import per_angle_scaling
 from homodyne_lib.problem import make_problem
 from homodyne_lib.two_time import read_two_time
 
-FILE = Path(__file__).resolve().parents[2] / "config/data/skbeam_colloid_100f_twotime.h5"
-DT = 0.00130068
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+COLLOID = pd.read_csv(CONFIG / "datasets.tsv", sep="\t", index_col="dataset").loc["colloid"]
 WAVEVECTORS = (0.0042, 0.0052, 0.0061, 0.0070, 0.0081, 0.0101, 0.0112, 0.0126)
 HELD = {"alpha": 0.0, "D_offset": 0.0}
 
@@ -48,11 +49,18 @@ def fall(values, decays):
 def scatter(q):
     """Number of angles, χ² per degree of freedom with calibrated and independent errors, pixels found."""
     record = read_two_time(
-        FILE, format="auto", wavevector_q=q, q_tolerance=0.01, phi_ranges=(), dt=DT, start_frame=1, end_frame=-1
+        CONFIG / COLLOID["file"],
+        format=COLLOID["format"],
+        wavevector_q=q,
+        q_tolerance=0.01,
+        phi_ranges=(),
+        dt=COLLOID["dt"],
+        start_frame=1,
+        end_frame=-1,
     )
     corrected = apply_diagonal_correction_batch(record.c2, method="basic", backend="numpy")
     record = replace(record, c2=corrected, sigma=estimate_sigma(record.c2))
-    n, decays = len(record.phi), record.q**2 * DT * (record.c2.shape[1] - 1) / 2
+    n, decays = len(record.phi), record.q**2 * record.dt * (record.c2.shape[1] - 1) / 2
     *_, common = fitted(record, slice(None))
     falls, errors, pixels = [], [], []
     for k in range(n):
