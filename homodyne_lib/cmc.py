@@ -2,6 +2,10 @@
 
 A shard is a strided row band of the upper triangle (rows i ≡ k mod K), so that every shard sees every angle, lag and age,
 and is read as one hyperslab.
+
+Chains move on the density that follows from few nodes (:mod:`~homodyne_lib.node_sums`), which costs little however many pairs
+there are. One pass over the data then accepts or rejects each draw, so that the draws have the exact density, whatever the
+nodes (delayed acceptance; Christen and Fox 2005).
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ import jax
 import numpy as np
 from numpyro.infer import NUTS
 
+from homodyne_lib.jumps import Jumps, Law
+from homodyne_lib.node_sums import NodeSums
 from homodyne_lib.posterior import COMPILER, ShardPosterior, one_by_one
 from homodyne_lib.processes import shared_out
 from homodyne_lib.shard_files import ShardDraws
@@ -21,9 +27,13 @@ __all__ = ["sample_shard"]
 
 
 # Of a whitened normal law 3 steps cross the width, and 7 come back to where they began, unless rejecting few makes steps half
-# as long. Where the mass is learnt, a flow may not be seen, and prior and data meet at an edge: up to 31 steps pay there.
-_DEPTH, _DEPTH_OF_SHORT_STEPS, _DEPTH_LEARNT = 2, 3, 5
+# as long.
+_DEPTH, _DEPTH_OF_SHORT_STEPS = 2, 3
 _SHORT_STEPS = 0.85
+# Nodes are tried at so many draws of the expected law, finer and finer, until log densities differ by constants to _CLOSE
+# where they are not lower than the highest by more than _FAR. What is left costs draws: one in twenty at 0.1.
+_N_TRIALS, _FAR, _CLOSE = 16, 20.0, 0.1
+_FINENESS = (6, 8, 12, 16, 24, 32, 48, 64)
 # What is kept of each step, as ArviZ and as NumPyro call it.
 _FIELDS = {"diverging": "diverging", "energy": "energy", "n_steps": "num_steps", "acceptance_rate": "accept_prob"}
 
@@ -51,8 +61,8 @@ def sample_shard(
     target_acceptance : float
         0.65 is best for normal laws of many numbers (Beskos et al. 2013); of few, steps near the stability limit mix badly.
     adapt_mass : bool
-        Learn the mass matrix too. What the data determine is whitened so well that a matrix learnt from a hundred draws is
-        worse, and takes twice the gradients; what they leave open is not.
+        Learn the mass matrix too, and jump (:mod:`~homodyne_lib.jumps`). What the data determine is whitened so well that a
+        matrix learnt from a hundred draws is worse, and takes twice the gradients; what they leave open is not.
     n_processes : int
         Chains run side by side in so many; draws do not depend on it.
     progress : callable
@@ -67,31 +77,82 @@ def sample_shard(
     ValueError
         If the density is not finite where a chain starts.
     """
-    depth = _DEPTH_OF_SHORT_STEPS if target_acceptance > _SHORT_STEPS else _DEPTH
     settings = {
         "dense_mass": True,
         "adapt_mass_matrix": adapt_mass,
         "target_accept_prob": target_acceptance,
-        "max_tree_depth": _DEPTH_LEARNT if adapt_mass else depth,
+        "max_tree_depth": _DEPTH_OF_SHORT_STEPS if target_acceptance > _SHORT_STEPS else _DEPTH,
     }
-    work = partial(_chains, posterior, settings, seed, n_chains, n_warmup, n_draws, progress)
+    nodes = _close_nodes(posterior)
+    progress(f"{nodes.weight.size} nodes for each angle")
+    work = partial(_chains, posterior, nodes, settings, seed, n_chains, n_warmup, n_draws, progress)
     x, slope, stats = (np.stack(parts) for parts in zip(*shared_out(work, n_chains, n_processes), strict=True))
-    by_name = dict(zip(_FIELDS, np.moveaxis(stats, 1, 0), strict=True))
+    by_name = dict(zip((*_FIELDS, "confirmed"), np.moveaxis(stats, 1, 0), strict=True))
     return ShardDraws(x, slope, posterior.centre, posterior.anchor, by_name, posterior.coordinates.time)
 
 
-def _chains(posterior, settings, seed, n_chains, n_warmup, n_draws, progress, numbers):
+def _close_nodes(posterior: ShardPosterior) -> NodeSums:
+    """As few nodes as follow the exact density where the posterior is expected, or the most there are."""
+    z = np.random.default_rng(0).standard_normal((_N_TRIALS, len(posterior.factor)))
+    x = posterior.centre[: len(posterior.factor)] + z @ posterior.factor.T
+    params = np.asarray(posterior.coordinates.params(x))
+    density = jax.jit(_density_of(posterior), compiler_options=COMPILER)
+    exact = np.array([density(*pair) for pair in zip(x, posterior.sums(posterior.products(x)), strict=True)])
+    near = exact > exact.max() - _FAR
+    for fineness in _FINENESS:
+        nodes = posterior.problem.nodes(fineness)
+        found = np.array([density(row, nodes.sums(values)) for row, values in zip(x[near], params[near], strict=True)])
+        if np.ptp(found - exact[near]) < _CLOSE:
+            break
+    return nodes
+
+
+def _density_of(posterior):
+    """Log density from coordinates and the sums there."""
+    return lambda x, sums: posterior.log_density(x, lambda params: sums)
+
+
+class _Moves:
+    """Moves of a chain, compiled once for all: made on the density of the nodes, and weighed by the exact one."""
+
+    def __init__(self, posterior, nodes, settings, n_warmup):
+        self._posterior, centre = posterior, posterior.centre[: len(posterior.factor)]
+
+        def place(z):
+            return centre + posterior.factor @ z
+
+        def potential(z):
+            return -posterior.log_density(place(z), nodes.sums)
+
+        compiled = partial(jax.jit, compiler_options=COMPILER)
+        kernel = NUTS(potential_fn=potential, **settings)
+        self.begin = compiled(lambda key, z: kernel.init(key, n_warmup, z, (), {}))
+        self._step = compiled(lambda state: kernel.sample(state, (), {}))
+        self._place = compiled(lambda z: (place(z), posterior.coordinates.params(place(z))))
+        self._density = compiled(_density_of(posterior))
+        self._jump = Jumps(posterior, potential) if settings["adapt_mass_matrix"] else None
+
+    def __call__(self, state, law, rng):
+        """Take a state one draw further."""
+        if self._jump is None:
+            return self._step(state)
+        # The same before as after, which keeps the whole reversible.
+        return self._jump(self._step(self._jump(state, law, rng)), law, rng)
+
+    def weigh(self, state):
+        """Coordinates, products of a pass there, and by how much the exact log density exceeds that of the nodes."""
+        x, params = (np.asarray(part) for part in self._place(state.z))
+        products = self._posterior.problem.projections(params)
+        return x, products, float(self._density(x, self._posterior.sums(products)) + state.potential_energy)
+
+
+def _chains(posterior, nodes, settings, seed, n_chains, n_warmup, n_draws, progress, numbers):
     """Draws, slopes and statistics of each of the chains asked for."""
-    factor = posterior.factor
-    centre = posterior.centre[: len(factor)]
-    kernel = NUTS(potential_fn=lambda z: -posterior.log_density(centre + factor @ z), **settings)
-    # One step is compiled once for all chains; a loop here can be interrupted, and can tell how far it is.
-    begin = jax.jit(lambda key, z: kernel.init(key, n_warmup, z, (), {}), compiler_options=COMPILER)
-    advance = jax.jit(lambda state: kernel.sample(state, (), {}), compiler_options=COMPILER)
+    moves = _Moves(posterior, nodes, settings, n_warmup)
     complete = one_by_one(posterior.draw)
     keys = [jax.random.split(key, 3) for key in jax.random.split(jax.random.PRNGKey(seed), n_chains)]
     # Every process looks at the starts of all chains, so that all of them say the same of a density that has none.
-    states = [begin(run, jax.random.normal(start, centre.shape)) for start, run, _ in keys]
+    states = [moves.begin(run, jax.random.normal(start, (len(posterior.factor),))) for start, run, _ in keys]
     for chain, state in enumerate(states):
         if not np.isfinite(state.potential_energy):
             raise ValueError(
@@ -99,18 +160,37 @@ def _chains(posterior, settings, seed, n_chains, n_warmup, n_draws, progress, nu
             )
     results = []
     for chain in numbers:
-        state, taken = states[chain], []
-        for number in range(n_warmup + n_draws):
-            state = advance(state)
-            if number >= n_warmup:
-                taken.append(jax.tree.map(np.asarray, (state.z, [getattr(state, field) for field in _FIELDS.values()])))
-        x = centre + np.array([z for z, _ in taken]) @ factor.T
+        rng = np.random.default_rng((seed, chain))
+        x, products, stats = _run(moves, states[chain], rng, n_warmup, n_draws)
         normal = jax.random.normal(keys[chain][2], (n_draws, posterior.problem.scaling.n_parameters))
-        stats = np.array([values for _, values in taken], dtype=float).T
-        results.append((*complete(x, normal, posterior.products(x)), stats))
-        of = dict(zip(_FIELDS, stats, strict=True))
+        results.append((*complete(x, normal, products), stats))
+        of = dict(zip(_FIELDS, stats, strict=False))
         progress(
             f"chain {chain + 1} of {n_chains}: {n_warmup} + {n_draws} draws, {of['n_steps'].mean():.1f} gradients a draw, "
-            f"{of['diverging'].sum():.0f} divergences"
+            f"{of['diverging'].sum():.0f} divergences, {100 * stats[-1].mean():.1f} % confirmed"
         )
     return results
+
+
+def _run(moves, state, rng, n_warmup, n_draws):
+    """Coordinates, products and statistics of the draws of a chain."""
+    # A loop here can be interrupted.
+    law, past = Law.of(np.zeros((0, state.z.size))), []
+    for number in range(1, n_warmup + 1):
+        state = moves(state, law, rng)
+        past.append(np.asarray(state.z))
+        if number in (n_warmup // 2, n_warmup):
+            law = Law.of(np.array(past[number // 2 :]))
+    here, taken = moves.weigh(state), []
+    for _ in range(n_draws):
+        moved = moves(state, law, rng)
+        there = moves.weigh(moved)
+        # Moves are reversible for the density of the nodes; so accepted, they are for the exact one.
+        confirmed = np.log(rng.random()) < there[-1] - here[-1]
+        if confirmed:
+            state, here = moved, there
+        else:
+            state = state._replace(rng_key=moved.rng_key)
+        taken.append((*here[:2], [*(np.asarray(getattr(moved, field)) for field in _FIELDS.values()), confirmed]))
+    x, products, stats = (np.array(parts, dtype=float) for parts in zip(*taken, strict=True))
+    return x, products, stats.T

@@ -79,6 +79,9 @@ class Coordinates:
         self._shear_range = (
             np.exp([self.lower[self._folded], self.upper[self._folded]]) if _SHEAR_RATE in self.free else None
         )
+        # What means nothing where the flow's rate is zero.
+        flow = ("beta", "gamma_dot_t_offset", "phi0") if _SHEAR_RATE in self.free else ()
+        self.hanging = np.array([*(name in flow for name in self.free), False])
         self._logistic = np.array([name not in (*self._by_share, _SHEAR_RATE) for name in self.free], dtype=bool)
         # (exponent, share) of the diffusion among the coordinates, where both are free. A flow may not be seen at all, and
         # its exponent and share are then as independent as the prior has them.

@@ -15,7 +15,7 @@ import numpy as np
 from arviz_stats.base import array_stats
 
 from homodyne_lib.consensus import Consensus, cholesky_factor
-from homodyne_lib.posterior import conditional_draw, marginal, one_by_one
+from homodyne_lib.posterior import conditional_draw, exact, marginal, one_by_one
 from homodyne_lib.shard_files import Proposals
 
 __all__ = ["MAX_PARETO_K", "propose", "reweighted", "shard_terms"]
@@ -58,7 +58,8 @@ def shard_terms(posterior, x, progress: Callable[[str], None] = lambda text: Non
     for part in np.array_split(x, _PARTS):
         products.extend(posterior.products(part))
         progress(f"{len(products)} of {len(x)} proposals weighed")
-    return tuple(np.asarray(part) for part in jax.jit(jax.vmap(posterior.quadratic))(x, np.array(products)))
+    terms = jax.vmap(lambda row, products: posterior.quadratic(row, exact(products)))
+    return tuple(np.asarray(part) for part in jax.jit(terms)(x, np.array(products)))
 
 
 def reweighted(proposals: Proposals, terms, origin, shape, seed: int) -> tuple[np.ndarray, float]:

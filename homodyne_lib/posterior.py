@@ -23,9 +23,9 @@ from homodyne_lib.normal_equations import scaling_equations
 from homodyne_lib.parameter_scales import prior_normal
 from homodyne_lib.problem import Problem
 
-__all__ = ["COMPILER", "ShardPosterior", "conditional_draw", "marginal", "one_by_one"]
+__all__ = ["COMPILER", "ShardPosterior", "conditional_draw", "exact", "marginal", "one_by_one"]
 
-COMPILER = {"xla_backend_optimization_level": 0}
+COMPILER = {"xla_backend_optimization_level": 1}
 """All heavy work is done in NumPy; what XLA compiles is small, and compiling it well takes longer than running it."""
 
 # Curvature that a prior is granted where it bends upwards, far from its middle: one that is three units wide.
@@ -47,6 +47,11 @@ def _with_slopes(primals, tangents):
     params, products = primals
     slopes = products[:, : params.size] * jnp.array([2.0, 1.0, 1.0])
     return _sums(params, products), jnp.einsum("kpm,p->km", slopes, tangents[0])
+
+
+def exact(products):
+    """Σu², Σu, Σuy as a function of the parameters, from the products of a pass at them."""
+    return lambda params: _sums(params, products)
 
 
 def marginal(matrix, right, rest):
@@ -193,14 +198,11 @@ class ShardPosterior:
         params = np.asarray(jax.jit(self.coordinates.params, compiler_options=COMPILER)(x))
         return np.array([self.problem.projections(row) for row in params])
 
-    def _products(self, params):
-        """The same inside of compiled code, as a pass needs no compilation and is faster than the loops XLA makes."""
-        shape = jax.ShapeDtypeStruct((self.problem.weight.size, len(self.problem.names) + 3, 3), jnp.float64)
-        return jax.pure_callback(
-            self.problem.projections, shape, jax.lax.stop_gradient(params), vmap_method="sequential"
-        )
+    def sums(self, products):
+        """Σu², Σu, Σuy of each angle, (..., n_phi, 3), out of :meth:`products`."""
+        return products[..., len(self.problem.names), :]
 
-    def quadratic(self, x, products=None):
+    def quadratic(self, x, sums_of):
         """-2 log density of the shard alone, at coordinates x, as a function of the scaling coefficients c.
 
         It is rest - 2 rightᵀc + cᵀ matrix c, up to a constant, where c counts from the fit. The three add over shards.
@@ -208,8 +210,9 @@ class ShardPosterior:
         Parameters
         ----------
         x : array, shape (n_free + 1,)
-        products : array, shape (n_phi, p + 3, 3), optional
-            :meth:`products` at x; else a pass is done here.
+        sums_of : callable
+            Σu², Σu, Σuy of each angle, (n_phi, 3), at physical parameters: :func:`exact`, or
+            :meth:`~homodyne_lib.node_sums.NodeSums.sums`.
 
         Returns
         -------
@@ -218,8 +221,7 @@ class ShardPosterior:
         rest : array, shape ()
         """
         problem, scaling = self.problem, self.problem.scaling
-        params = self.coordinates.params(x)
-        sums = _sums(params, self._products(params) if products is None else products)
+        sums = sums_of(self.coordinates.params(x))
         n, y1, yy = problem.band.y_moments.T
         weight = problem.weight * jnp.exp(-2.0 * x[-1])
         rest = 2.0 * (problem.n_points * x[-1] - self.coordinates.log_prior(x) / self.n_shards)
@@ -237,20 +239,20 @@ class ShardPosterior:
         right = right - matrix @ origin + self._scaling_precision * prior
         return matrix + np.diag(self._scaling_precision), right, rest
 
-    def _anchored(self, x, products=None):
+    def _anchored(self, x, sums_of):
         """:meth:`quadratic` with the anchor."""
-        matrix, right, rest = self.quadratic(x, products)
+        matrix, right, rest = self.quadratic(x, sums_of)
         inner = len(self.coordinates.free) + 1
         beside, anchor = x - self.centre[:inner], self.centre[inner:] - self._origin
         held, across = self.anchor[inner:, inner:], self.anchor[inner:, :inner] @ beside
         rest += beside @ self.anchor[:inner, :inner] @ beside + anchor @ held @ anchor - 2.0 * across @ anchor
         return matrix + held, right + held @ anchor - across, rest
 
-    def log_density(self, x):
+    def log_density(self, x, sums_of):
         """Log density of shard and anchor at coordinates x, scaling integrated out, up to a constant."""
-        return marginal(*self._anchored(x))
+        return marginal(*self._anchored(x, sums_of))
 
-    def draw(self, x, normal, products=None):
+    def draw(self, x, normal, products):
         """Complete the coordinates x to a draw of everything, and give the slope of the log density there.
 
         Parameters
@@ -258,8 +260,8 @@ class ShardPosterior:
         x : array, shape (n_free + 1,)
         normal : array, shape (n_scaling,)
             Standard normal numbers.
-        products : array, shape (n_phi, p + 3, 3), optional
-            As for :meth:`quadratic`.
+        products : array, shape (n_phi, p + 3, 3)
+            :meth:`products` at x.
 
         Returns
         -------
@@ -267,7 +269,7 @@ class ShardPosterior:
         """
 
         def joint(x):
-            matrix, right, rest = self._anchored(x, products)
+            matrix, right, rest = self._anchored(x, exact(products))
             scaling = jax.lax.stop_gradient(conditional_draw(matrix, right, normal))
             value = -0.5 * (rest + scaling @ matrix @ scaling - 2.0 * right @ scaling)
             return value, (scaling, right - matrix @ scaling)

@@ -9,6 +9,7 @@ import numpy as np
 from homodyne_lib.bands import Band, Experiment, make_band
 from homodyne_lib.data import Correlations, RowBand
 from homodyne_lib.layouts import numpy_mesh
+from homodyne_lib.node_sums import NodeSums, make_nodes
 from homodyne_lib.normal_equations import NormalEquations, normal_equations, solve_scaling
 from homodyne_lib.pair_sums import gram, projections
 from homodyne_lib.per_angle import PerAngleScaling
@@ -55,6 +56,10 @@ class Problem:
     def projections(self, params) -> np.ndarray:
         """One pass at physical parameters: products of [∂u/∂θ, u, 1, y] with u, 1 and y, (n_phi, p + 3, 3)."""
         return projections(params, self.experiment, self.band, self.convention)
+
+    def nodes(self, fineness: int) -> NodeSums:
+        """Nodes whose sums are close to those of a pass, the closer the finer."""
+        return make_nodes(self.band, self.experiment, self.convention, fineness)
 
     def cost(self, params) -> float:
         """χ² at physical parameters with the best scaling for them; infinite where it is not a number."""

@@ -32,7 +32,8 @@ class ShardDraws:
     anchor : ndarray, shape (d, d)
         Precision of the Gaussian factor about ``centre``.
     stats : dict of str to ndarray, shape (n_chains, n_draws)
-        ``diverging``, ``energy``, ``n_steps``, ``acceptance_rate`` of the sampler.
+        ``diverging``, ``energy``, ``n_steps``, ``acceptance_rate`` of the sampler, and ``confirmed``: whether the pass over
+        the data accepted what it proposed.
     time : ndarray, shape (n_t,)
         Time axis of the coordinates [s].
     """
