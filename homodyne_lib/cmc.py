@@ -98,7 +98,7 @@ def _close_nodes(posterior: ShardPosterior) -> NodeSums:
     params = np.asarray(posterior.coordinates.params(x))
     density = jax.jit(_density_of(posterior), compiler_options=COMPILER)
     exact = np.array([density(*pair) for pair in zip(x, posterior.sums(posterior.products(x)), strict=True)])
-    near = exact > exact.max() - _FAR
+    near = ~(exact < exact.max() - _FAR)
     for fineness in _FINENESS:
         nodes = posterior.problem.nodes(fineness)
         found = np.array([density(row, nodes.sums(values)) for row, values in zip(x[near], params[near], strict=True)])

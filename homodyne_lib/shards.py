@@ -35,10 +35,10 @@ def shard_count(n_phi: int, n_frames: int, wanted: int | str = "auto") -> int:
     return int(wanted)
 
 
-# A further process starts and compiles for as long as all chains take with so many pairs; with a flow a pair takes thrice
-# as long.
-_PIXELS_PER_PROCESS = 60_000
-_FLOW_TAKES = 3
+# A further process starts and compiles for some ten seconds, as long as draws of so many pairs take; with a flow, which may
+# not be seen and then takes more and longer moves, of so much fewer.
+_PIXELS_PER_PROCESS = 300_000
+_FLOW_TAKES = 15
 
 
 def chain_processes(n_phi: int, n_frames: int, n_shards: int, *, flow: bool, n_chains: int) -> int:

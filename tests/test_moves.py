@@ -92,7 +92,7 @@ def test_jumps_leave_a_density_as_it_is():
 
 
 def test_draws_are_exact_whatever_the_nodes(monkeypatch):
-    """Nodes that put D off by a tenth of the error of D0: means within 0.25 sd (4 errors of 500 draws), sds within 12 % (3 errors)."""
+    """Nodes that put D off by a tenth of the error of D0: means within 0.25 sd, 4 errors of 500 draws, sds within 12 %, 3."""
     problem, _ = problem_of("static", n=60, phi=(0.0, 60.0))
     fit = fit_nlsq(problem, n_starts=16)
     posterior, settings = ShardPosterior(problem, fit.values), {"n_warmup": 100, "n_draws": 500}
