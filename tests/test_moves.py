@@ -100,7 +100,9 @@ def test_draws_are_exact_whatever_the_nodes(monkeypatch):
     assert good.stats["confirmed"].mean() > 0.95
     close = cmc._close_nodes(posterior)
     faster = close.experiment.wq_dt * (1 + 0.1 * fit.errors[0] / fit.values[0])
-    monkeypatch.setattr(cmc, "_close_nodes", lambda _: close._replace(experiment=close.experiment._replace(wq_dt=faster)))
+    monkeypatch.setattr(
+        cmc, "_close_nodes", lambda _: close._replace(experiment=close.experiment._replace(wq_dt=faster))
+    )
     poor = sample_shard(posterior, seed=2, **settings)
     assert 0.3 < poor.stats["confirmed"].mean() < 0.8
     mean, sd = good.x.mean(axis=(0, 1)), good.x.std(axis=(0, 1))
