@@ -26,6 +26,11 @@ _WORKS = {
     ),
     "hoffman": "M. D. Hoffman and A. Gelman, *J. Mach. Learn. Res.* **15**, 1593 (2014).",
     "phan": "D. Phan, N. Pradhan and M. Jankowiak, [arXiv:1912.11554](https://arxiv.org/abs/1912.11554) (2019).",
+    "christen": (
+        "J. A. Christen and C. Fox, *J. Comput. Graph. Stat.* **14**, 795 (2005), "
+        "[doi:10.1198/106186005X76983](https://doi.org/10.1198/106186005X76983)."
+    ),
+    "tierney": "L. Tierney, *Ann. Stat.* **22**, 1701 (1994), [doi:10.1214/aos/1176325750](https://doi.org/10.1214/aos/1176325750).",
     "scott": (
         "S. L. Scott *et al.*, *Int. J. Manag. Sci. Eng. Manag.* **11**, 78 (2016), "
         "[doi:10.1080/17509653.2016.1142191](https://doi.org/10.1080/17509653.2016.1142191)."
@@ -103,7 +108,12 @@ def _sampling(results: Results, cite: _Citations) -> str:
     worst = max(shard["max_r_hat"] for shard in cmc["shards"])
     least = min(shard["min_ess_bulk"] for shard in cmc["shards"])
     shards = cmc["n_shards"]
-    text = f"The posterior was sampled with the No-U-Turn sampler {cite('hoffman')} of NumPyro {cite('phan')}"
+    text = (
+        f"The posterior was sampled with the No-U-Turn sampler {cite('hoffman')} of NumPyro {cite('phan')}, with delayed "
+        f"acceptance {cite('christen')} of its draws by the density of all pairs"
+    )
+    if any(shard["jumps"] for shard in cmc["shards"]):
+        text += f" and independent proposals between its moves {cite('tierney')}"
     if shards > 1:
         text += f", in {shards} shards, each with a Gaussian in the place of the others {cite('scott', 'ep')}"
     text += (

@@ -460,13 +460,14 @@ def _power_laws(draws, time):
 
 def test_the_methods_cite_what_was_used_and_nothing_else(flowing):
     results = read_results("flowing", paths_in(flowing))
-    shards = [results.cmc["shards"][0] | {"n_warmup": n} for n in (200, 100)]
-    for n_shards, works in ((1, 6), (2, 9)):
+    shards = [results.cmc["shards"][0] | {"n_warmup": n, "jumps": jumps} for n, jumps in ((200, False), (100, True))]
+    for n_shards, works in ((1, 7), (2, 11)):
         cmc = results.cmc | {"n_shards": n_shards, "shards": shards[:n_shards], "pareto_k": 0.3}
         paragraph, listed = methods_text(replace(results, cmc=cmc)).split("\n\n")
         cited = [int(number) for group in re.findall(r"\\\[([\d, ]+)\\\]", paragraph) for number in group.split(", ")]
         assert cited == sorted(cited) == list(range(1, works + 1))
         assert [line.split(".")[0] for line in listed.splitlines()] == [str(number) for number in cited]
+        assert ("independent proposals" in paragraph) == ("Tierney" in listed) == (n_shards == 2)
         assert ("consensus" in paragraph) == ("Manag. Sci." in listed) == (n_shards == 2)
     assert f"of {N_T} frames, 0.2\u00a0s apart, at 3 azimuthal angles" in paragraph
     assert "after 100 or 200 of warm-up" in paragraph

@@ -52,7 +52,7 @@ def attempt(posterior, number, learn, *, seed, cmc, threads, progress):
         progress=progress,
     )
     by_name = posterior.coordinates.natural_draws(draws.x, posterior.problem.scaling.names)
-    return draws, {"attempts": number, "n_warmup": n_warmup, **chain_diagnostics(by_name, draws.stats)}
+    return draws, {"attempts": number, "n_warmup": n_warmup, "jumps": learn, **chain_diagnostics(by_name, draws.stats)}
 
 
 script_support.run(
