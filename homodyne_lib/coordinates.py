@@ -54,6 +54,13 @@ class Coordinates:
     fixed : mapping of str to float, optional
         Parameters held at a value.
 
+    Attributes
+    ----------
+    free : list of str
+        Parameters that are not held, in order.
+    flow_shape : ndarray of bool, shape (n_free + 1,)
+        Coordinates that mean nothing where the shear rate is zero.
+
     Raises
     ------
     ValueError
@@ -79,9 +86,8 @@ class Coordinates:
         self._shear_range = (
             np.exp([self.lower[self._folded], self.upper[self._folded]]) if _SHEAR_RATE in self.free else None
         )
-        # What means nothing where the flow's rate is zero.
-        flow = ("beta", "gamma_dot_t_offset", "phi0") if _SHEAR_RATE in self.free else ()
-        self.hanging = np.array([*(name in flow for name in self.free), False])
+        flow = (*_RATES[1][1:], "phi0") if _SHEAR_RATE in self.free else ()
+        self.flow_shape = np.array([*(name in flow for name in self.free), False])
         self._logistic = np.array([name not in (*self._by_share, _SHEAR_RATE) for name in self.free], dtype=bool)
         # (exponent, share) of the diffusion among the coordinates, where both are free. A flow may not be seen at all, and
         # its exponent and share are then as independent as the prior has them.
@@ -189,7 +195,7 @@ class Coordinates:
         volume = sum(-u[share] for _, share in self._slopes)
         return jnp.sum(bend) + volume - 0.5 * (jnp.sum(normal) + x[-1] ** 2)
 
-    def prior_draws(self, n_draws: int, seed: int = 0) -> np.ndarray:
+    def prior_draws(self, n_draws: int, seed: int | np.random.Generator = 0) -> np.ndarray:
         """Coordinates drawn from :meth:`log_prior`, shape (n_draws, n_free + 1)."""
         rng, n_free = np.random.default_rng(seed), len(self.free)
         mean, sd = self._prior

@@ -2,7 +2,7 @@
 
 Where a flow may be absent, its exponent, share and direction are free while its rate is small, and bound while it is not:
 a funnel, into whose corners steps along the gradient seldom find, and seldom out. Two kinds of independent proposals
-(Tierney 1994) cross it: whole points from a t law that has the moments of the chain's own past, and what hangs on the rate
+(Tierney 1994) cross it: whole points from a t law that has the moments of the chain's own past, and the shape of the flow
 from the prior. Each is accepted with the odds that leave the density as it is.
 """
 
@@ -17,7 +17,7 @@ from jax.scipy.linalg import solve_triangular
 
 from homodyne_lib.posterior import COMPILER, ShardPosterior
 
-__all__ = ["Jumps"]
+__all__ = ["Jumps", "Law"]
 
 # Proposals of a series; each costs as much as half a gradient.
 _SERIES = 10
@@ -66,7 +66,6 @@ class Jumps:
 
 def _series_of(posterior, potential):
     centre, coordinates = posterior.centre[: len(posterior.factor)], posterior.coordinates
-    hanging = jnp.asarray(coordinates.hanging)
     inverse = np.linalg.inv(posterior.factor)
 
     def t_density(t):
@@ -77,7 +76,7 @@ def _series_of(posterior, potential):
             z, energy = state
             t, prior, kind, chance = proposal
             x = centre + posterior.factor @ z
-            y = jnp.where(hanging, prior, x)
+            y = jnp.where(coordinates.flow_shape, prior, x)
             drawn = coordinates.log_prior(x) - coordinates.log_prior(y)
             drawn_t = t_density(solve_triangular(factor, z - mean, lower=True)) - t_density(t)
             from_prior = kind < 0.5

@@ -26,7 +26,7 @@ from homodyne_lib.problem import Problem
 __all__ = ["COMPILER", "ShardPosterior", "conditional_draw", "exact", "marginal", "one_by_one"]
 
 COMPILER = {"xla_backend_optimization_level": 1}
-"""All heavy work is done in NumPy; what XLA compiles is small, and compiling it well takes longer than running it."""
+"""Passes over the data are NumPy's. What XLA compiles is small, and compiling it better takes longer than it saves."""
 
 # Curvature that a prior is granted where it bends upwards, far from its middle: one that is three units wide.
 _LEAST_CURVATURE = 0.1

@@ -116,7 +116,12 @@ def write_draws(folder, nlsq, names, coefficients, n_shards):
     for shard in range(n_shards):
         sd = {name: 0.01 * np.sqrt(n_shards) * abs(value) for name, value in centres.items()}
         mean = {name: rng.normal(value, sd[name]) for name, value in centres.items()}
-        diagnostics = chain_diagnostics(draws, stats) | {"n_warmup": 100, "jumps": False, "converged": True, "reasons": []}
+        diagnostics = chain_diagnostics(draws, stats) | {
+            "n_warmup": 100,
+            "jumps": False,
+            "converged": True,
+            "reasons": [],
+        }
         reports.append({"shard": shard, **diagnostics, "mean": mean, "sd": sd})
     worst = {name: reports[0][name] for name in ("r_hat", "ess_bulk")}
     prior_sd = {name: 10.0 * abs(value) for name, value in centres.items()}
