@@ -283,7 +283,9 @@ def laplace_draws(problem, fit, n=1500):
     posterior = ShardPosterior(problem, fit.values)
     rng, inner = np.random.default_rng(0), len(posterior.factor)
     x = posterior.centre[:inner] + rng.standard_normal((n, inner)) @ posterior.factor.T
-    draws, _ = jax.vmap(posterior.draw)(x, rng.standard_normal((n, problem.scaling.n_parameters)))
+    draws, _ = jax.vmap(posterior.draw)(
+        x, rng.standard_normal((n, problem.scaling.n_parameters)), posterior.products(x)
+    )
     return posterior.coordinates, np.asarray(draws).reshape(2, n // 2, -1)
 
 
