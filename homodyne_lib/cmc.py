@@ -30,6 +30,8 @@ __all__ = ["sample_shard"]
 # as long.
 _DEPTH, _DEPTH_OF_SHORT_STEPS = 2, 3
 _SHORT_STEPS = 0.85
+# Steps of equal length turn in phase space: means forget at once, widths slowly. A further move costs less than a pass.
+_REPEATS = 3
 # Nodes are tried at so many draws of the expected law, finer and finer, until log densities differ by constants to _CLOSE
 # where they are not lower than the highest by more than _FAR. What is left costs draws: one in twenty at 0.1.
 _N_TRIALS, _FAR, _CLOSE = 16, 20.0, 0.1
@@ -134,9 +136,11 @@ class _Moves:
 
     def __call__(self, state, law, rng):
         """Take a state one draw further."""
+        # What is repeated stays reversible, and so does what is the same before as after.
         if self._jump is None:
-            return self._step(state)
-        # The same before as after, which keeps the whole reversible.
+            for _ in range(_REPEATS):
+                state = self._step(state)
+            return state
         return self._jump(self._step(self._jump(state, law, rng)), law, rng)
 
     def weigh(self, state):
@@ -166,7 +170,7 @@ def _chains(posterior, nodes, settings, seed, n_chains, n_warmup, n_draws, progr
         results.append((*complete(x, normal, products), stats))
         of = dict(zip(_FIELDS, stats, strict=False))
         progress(
-            f"chain {chain + 1} of {n_chains}: {n_warmup} + {n_draws} draws, {of['n_steps'].mean():.1f} gradients a draw, "
+            f"chain {chain + 1} of {n_chains}: {n_warmup} + {n_draws} draws, {of['n_steps'].mean():.1f} gradients a move, "
             f"{of['diverging'].sum():.0f} divergences, {100 * stats[-1].mean():.1f} % confirmed"
         )
     return results
