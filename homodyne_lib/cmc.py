@@ -19,6 +19,7 @@ from numpyro.infer import NUTS
 
 from homodyne_lib.jumps import Jumps, Law
 from homodyne_lib.node_sums import NodeSums
+from homodyne_lib.pair_sums import scaling_sums
 from homodyne_lib.posterior import COMPILER, ShardPosterior, one_by_one
 from homodyne_lib.processes import shared_out
 from homodyne_lib.shard_files import ShardDraws
@@ -38,6 +39,7 @@ _N_TRIALS, _FAR, _CLOSE = 16, 20.0, 0.1
 _FINENESS = (6, 8, 12, 16, 24, 32, 48, 64)
 # What is kept of each step, as ArviZ and as NumPyro call it.
 _FIELDS = {"diverging": "diverging", "energy": "energy", "n_steps": "num_steps", "acceptance_rate": "accept_prob"}
+_STATS = (*_FIELDS, "confirmed")
 
 
 def sample_shard(
@@ -89,17 +91,17 @@ def sample_shard(
     progress(f"{nodes.weight.size} nodes for each angle")
     work = partial(_chains, posterior, nodes, settings, seed, n_chains, n_warmup, n_draws, progress)
     x, slope, stats = (np.stack(parts) for parts in zip(*shared_out(work, n_chains, n_processes), strict=True))
-    by_name = dict(zip((*_FIELDS, "confirmed"), np.moveaxis(stats, 1, 0), strict=True))
+    by_name = dict(zip(_STATS, np.moveaxis(stats, 1, 0), strict=True))
     return ShardDraws(x, slope, posterior.centre, posterior.anchor, by_name, posterior.coordinates.time)
 
 
 def _close_nodes(posterior: ShardPosterior) -> NodeSums:
     """As few nodes as follow the exact density where the posterior is expected, or the most there are."""
     z = np.random.default_rng(0).standard_normal((_N_TRIALS, len(posterior.factor)))
-    x = posterior.centre[: len(posterior.factor)] + z @ posterior.factor.T
+    x = np.array([posterior.place(row) for row in z])
     params = np.asarray(posterior.coordinates.params(x))
     density = jax.jit(_density_of(posterior), compiler_options=COMPILER)
-    exact = np.array([density(*pair) for pair in zip(x, posterior.sums(posterior.products(x)), strict=True)])
+    exact = np.array([density(*pair) for pair in zip(x, scaling_sums(posterior.products(x)), strict=True)])
     near = ~(exact < exact.max() - _FAR)
     for fineness in _FINENESS:
         nodes = posterior.problem.nodes(fineness)
@@ -118,10 +120,7 @@ class _Moves:
     """Moves of a chain, compiled once for all: made on the density of the nodes, and weighed by the exact one."""
 
     def __init__(self, posterior, nodes, settings, n_warmup):
-        self._posterior, centre = posterior, posterior.centre[: len(posterior.factor)]
-
-        def place(z):
-            return centre + posterior.factor @ z
+        self._projections, place = posterior.problem.projections, posterior.place
 
         def potential(z):
             return -posterior.log_density(place(z), nodes.sums)
@@ -146,8 +145,8 @@ class _Moves:
     def weigh(self, state):
         """Coordinates, products of a pass there, and by how much the exact log density exceeds that of the nodes."""
         x, params = (np.asarray(part) for part in self._place(state.z))
-        products = self._posterior.problem.projections(params)
-        return x, products, float(self._density(x, self._posterior.sums(products)) + state.potential_energy)
+        products = self._projections(params)
+        return x, products, float(self._density(x, scaling_sums(products)) + state.potential_energy)
 
 
 def _chains(posterior, nodes, settings, seed, n_chains, n_warmup, n_draws, progress, numbers):
@@ -168,10 +167,10 @@ def _chains(posterior, nodes, settings, seed, n_chains, n_warmup, n_draws, progr
         x, products, stats = _run(moves, states[chain], rng, n_warmup, n_draws)
         normal = jax.random.normal(keys[chain][2], (n_draws, posterior.problem.scaling.n_parameters))
         results.append((*complete(x, normal, products), stats))
-        of = dict(zip(_FIELDS, stats, strict=False))
+        of = dict(zip(_STATS, stats, strict=True))
         progress(
             f"chain {chain + 1} of {n_chains}: {n_warmup} + {n_draws} draws, {of['n_steps'].mean():.1f} gradients a move, "
-            f"{of['diverging'].sum():.0f} divergences, {100 * stats[-1].mean():.1f} % confirmed"
+            f"{of['diverging'].sum():.0f} divergences, {100 * of['confirmed'].mean():.1f} % confirmed"
         )
     return results
 

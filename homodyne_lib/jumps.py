@@ -65,8 +65,7 @@ class Jumps:
 
 
 def _series_of(posterior, potential):
-    centre, coordinates = posterior.centre[: len(posterior.factor)], posterior.coordinates
-    inverse = np.linalg.inv(posterior.factor)
+    coordinates, inverse = posterior.coordinates, np.linalg.inv(posterior.factor)
 
     def t_density(t):
         return -0.5 * (_DEGREES_OF_FREEDOM + t.size) * jnp.log1p(t @ t / _DEGREES_OF_FREEDOM)
@@ -75,7 +74,7 @@ def _series_of(posterior, potential):
         def propose(state, proposal):
             z, energy = state
             t, prior, kind, chance = proposal
-            x = centre + posterior.factor @ z
+            x = posterior.place(z)
             y = jnp.where(coordinates.flow_shape, prior, x)
             drawn = coordinates.log_prior(x) - coordinates.log_prior(y)
             drawn_t = t_density(solve_triangular(factor, z - mean, lower=True)) - t_density(t)

@@ -15,8 +15,7 @@ import numpy as np
 from homodyne_lib import kernels
 from homodyne_lib.backend import array_namespace
 from homodyne_lib.bands import Band, Experiment
-from homodyne_lib.layouts import PairLayout
-from homodyne_lib.physics_utils import floor_time
+from homodyne_lib.layouts import PairLayout, numpy_mesh
 
 __all__ = ["NodeSums", "make_nodes"]
 
@@ -80,11 +79,10 @@ def make_nodes(band: Band, experiment: Experiment, convention: str, fineness: in
         y[:, near] += at_age[frame, near][:, None] * here[:, None]
     age, lag = np.nonzero((weight != 0) | np.any(y != 0, axis=0))
     earlier, later = ages[age], ages[age] + lags[lag]
-    dt = experiment.time[1]
-    time = floor_time(dt * np.arange(later.max() + 1), dt)
     # Without flow all angles have one model.
     phi = experiment.phi if experiment.sinc_prefactor else experiment.phi[:1]
-    layout = PairLayout(time, earlier, later, phi[:, None])
+    mesh = numpy_mesh(later.max() + 1, phi, experiment.time[1])
+    layout = mesh._replace(idx1=earlier, idx2=later, phi=phi[:, None])
     return NodeSums(layout, weight[age, lag], y[:, age, lag], experiment, convention)
 
 

@@ -22,7 +22,7 @@ from homodyne_lib import kernels
 from homodyne_lib.bands import Band, Experiment
 from homodyne_lib.pixels import PixelAxis
 
-__all__ = ["gram", "projections"]
+__all__ = ["gram", "projections", "scaling_sums"]
 
 # Matrices of pixels that are alive at a time: four outer products, three of scratch, and the data.
 _N_BUFFERS = 8
@@ -64,6 +64,11 @@ def projections(params, experiment: Experiment, band: Band, convention: str = "s
     ndarray, shape (n_phi, p + 3, 3)
     """
     return _pass(params, experiment, band, convention, among_slopes=False)[:, :, -3:]
+
+
+def scaling_sums(products):
+    """Σu², Σu, Σuy of each angle, (..., n_phi, 3), out of :func:`projections`; NumPy or JAX."""
+    return products[..., -3, :]
 
 
 def _pass(params, experiment, band, convention, among_slopes) -> np.ndarray:

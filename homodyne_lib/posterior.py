@@ -20,6 +20,7 @@ from jax.scipy.linalg import cho_solve, solve_triangular
 
 from homodyne_lib.coordinates import Coordinates
 from homodyne_lib.normal_equations import scaling_equations
+from homodyne_lib.pair_sums import scaling_sums
 from homodyne_lib.parameter_scales import prior_normal
 from homodyne_lib.problem import Problem
 
@@ -39,7 +40,7 @@ _LONGEST_STEP = 1.0
 @jax.custom_jvp
 def _sums(params, products):
     """Σu², Σu, Σuy of each angle, differentiable once, from the products of one pass over the data at ``params``."""
-    return products[:, params.size]
+    return scaling_sums(products)
 
 
 @_sums.defjvp
@@ -198,9 +199,9 @@ class ShardPosterior:
         params = np.asarray(jax.jit(self.coordinates.params, compiler_options=COMPILER)(x))
         return np.array([self.problem.projections(row) for row in params])
 
-    def sums(self, products):
-        """Σu², Σu, Σuy of each angle, (..., n_phi, 3), out of :meth:`products`."""
-        return products[..., len(self.problem.names), :]
+    def place(self, z):
+        """Coordinates x of a whitened point z, both of shape (n_free + 1,); NumPy or JAX."""
+        return self.centre[: len(self.factor)] + self.factor @ z
 
     def quadratic(self, x, sums_of):
         """-2 log density of the shard alone, at coordinates x, as a function of the scaling coefficients c.

@@ -11,7 +11,7 @@ from homodyne_lib.data import Correlations, RowBand
 from homodyne_lib.layouts import numpy_mesh
 from homodyne_lib.node_sums import NodeSums, make_nodes
 from homodyne_lib.normal_equations import NormalEquations, normal_equations, solve_scaling
-from homodyne_lib.pair_sums import gram, projections
+from homodyne_lib.pair_sums import gram, projections, scaling_sums
 from homodyne_lib.per_angle import PerAngleScaling
 from homodyne_lib.physics import parameter_names
 from homodyne_lib.physics_factors import PhysicsFactors
@@ -63,7 +63,7 @@ class Problem:
 
     def cost(self, params) -> float:
         """χ² at physical parameters with the best scaling for them; infinite where it is not a number."""
-        sums = self.projections(params)[:, len(self.names)]
+        sums = scaling_sums(self.projections(params))
         chi2 = solve_scaling(sums, self.band.y_moments, self.weight, self.band.centre, self.scaling)[2]
         return chi2 if np.isfinite(chi2) else np.inf
 
