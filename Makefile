@@ -6,6 +6,8 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 # `make archive`: the project and its dataset.
 DIR := .
 DATASET :=
+# `make inspect`: the file to look into.
+FILE :=
 PROFILE :=
 ARGS :=
 
@@ -16,7 +18,7 @@ RUN := $(PY) workflow/run.py
 # compiles its imports again, which takes longer than most jobs.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run archive demo test test-slow test-slurm test-conda bench coverage lint lock
+.PHONY: help env run inspect archive demo test test-slow test-slurm test-conda bench coverage lint lock clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +28,9 @@ env: ## Make or update .venv from envs/requirements.lock (PYTHON=... chooses the
 
 run: env ## Analyse the project in DIR=..., here (CORES=...) or on a cluster (PROFILE=slurm); goes on after any end
 	@$(RUN) --directory "$(DIR)" $(if $(PROFILE),--workflow-profile $(PROFILE),--cores $(CORES)) $(ARGS)
+
+inspect: env ## Say what the two-time file FILE=... holds: layout, q, angles, frames, and rows for datasets.tsv
+	@$(PY) workflow/inspect_file.py --directory "$(DIR)" "$(FILE)"
 
 archive: env ## Pack DATASET=... of the project in DIR=.. with all that makes it again: results/DATASET.tar.gz
 	@$(PY) workflow/archive.py --directory "$(DIR)" "$(DATASET)"
@@ -37,7 +42,7 @@ demo: env ## Analyse the three datasets of config/ and print where the reports a
 	done; exit $$status
 
 test: env ## Run the quick tests (all tests: .venv/bin/python -m pytest)
-	@$(PY) -m pytest tests -m "not slow" --durations=10
+	@$(PY) -m pytest tests -m "not slow" -n $(CORES) --dist loadfile --no-loadscope-reorder --durations=10
 
 test-slurm: env ## Run the miniature project on a real SLURM, started here and taken down again (root, Debian)
 	@tests/slurm/slurm-up.sh && { trap tests/slurm/slurm-down.sh EXIT; trap 'exit 130' INT TERM; \
@@ -47,10 +52,11 @@ test-conda: env ## Run the miniature project with --sdm conda, on channels made 
 	@$(PY) -m pytest tests/conda/check_conda.py --durations=3
 
 test-slow: env ## Run the long studies: repetitions, starts from anywhere, pages in Chromium (needs it installed)
-	@$(PY) -m pytest tests -m slow --durations=5
+	@$(PY) -m pytest tests -m slow -n $(CORES) --dist loadfile --no-loadscope-reorder --durations=5
 
-bench: env ## Measure what the workflow costs beside its work, and fits of all sizes against a dense reference, as tables
+bench: env ## Measure what the workflow costs beside its work, derivatives, and fits of all sizes, as tables
 	@$(PY) benchmarks/bench_overhead.py
+	@$(PY) benchmarks/bench_derivatives.py
 	@$(PY) benchmarks/bench_nlsq.py
 
 coverage: env ## Count how often error bars contain the truth; hours (ARGS="--config replicas=20 frames=[100]": minutes)
@@ -59,9 +65,10 @@ coverage: env ## Count how often error bars contain the truth; hours (ARGS="--co
 	    --directory build/coverage --cores $(CORES) --quiet rules $(ARGS)
 	@cat build/coverage/coverage.md build/coverage/posteriors.md build/coverage/angles.md
 
-lint: env ## Check the Python style, the Snakefile style and the workflow
+lint: env ## Check the Python style, the types of the face, the Snakefile style and the workflow
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 	.venv/bin/snakefmt --check Snakefile workflow
 	$(PY) -m snakemake --lint
 
@@ -69,3 +76,6 @@ lock: env ## Compile envs/requirements.in into envs/requirements.lock
 	$(PY) -m uv pip compile envs/requirements.in --output-file envs/requirements.lock \
 	    --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	    --custom-compile-command "make lock"
+
+clean-cache: ## Forget the programs that JAX compiled; jobs compile them again
+	@rm -rf .jax_cache

@@ -56,9 +56,10 @@ def row(label: str, result: dict, mode: str, reference: dict | None) -> str:
         f"{result['wall']:.2f}",
         f"{result['memory_mb']:.0f}",
         f"{result['evaluations']}",
-        f"{result['pass_ns']:.1f}" if "pass_ns" in result else "",
-        f"{result['pass_over_copy']:.1f}" if "pass_over_copy" in result else "",
-        f"{result['gradient_ns']:.1f}" if "gradient_ns" in result else "",
+        f"{result['evaluation_ms']:.1f}" if "evaluation_ms" in result else "",
+        f"{result['nodes_over_copy']:.1f}" if "nodes_over_copy" in result else "",
+        f"{result['shift']:.4f}" if "shift" in result else "",
+        f"{result['log_density']:.4f}" if "log_density" in result else "",
         f"{pull:.1f}" if "errors" in result else "",
         f"{reference['warm_cpu'] / result['warm_cpu']:.0f}" if reference else "",
     ]
@@ -73,10 +74,10 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     print(
-        "| data | CPU cold [s] | CPU warm [s] | wall [s] | memory [MB] | passes | pass [ns/pixel] | pass/copy | "
-        "gradient [ns/pixel] | worst pull | dense/this, warm |"
+        "| data | CPU cold [s] | CPU warm [s] | wall [s] | memory [MB] | evaluations | evaluation [ms] | nodes/copy | "
+        "shift [errors] | log density | worst pull | dense/this, warm |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for name in options.sizes:
         for mode in TRUTH:
             path = file_of(options.folder, name, mode, "float32" if SIZES[name].pairs > 2e7 else "float64")

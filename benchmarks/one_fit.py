@@ -11,10 +11,10 @@ sys.path.insert(0, str(HOUSE))
 
 
 def engine(record, mode, start, n_starts):
-    """Our fit; also once more in the warm process, and one pass over the data."""
-    from homodyne_lib.nlsq import fit_nlsq
-    from homodyne_lib.per_angle import per_angle_scaling
-    from homodyne_lib.problem import make_problem
+    """Our fit; also once more in the warm process, its nodes, and one evaluation."""
+    from homodyne_lib.fitting.nlsq import fit_nlsq
+    from homodyne_lib.likelihood.problem import make_problem
+    from homodyne_lib.model.scaling import per_angle_scaling
 
     scaling = per_angle_scaling("individual", record.phi)
     problem = make_problem(record, scaling, mode)
@@ -23,17 +23,14 @@ def engine(record, mode, start, n_starts):
     yield {"evaluations": fit.n_evaluations, "values": fit.values[: len(problem.names)].tolist()} | {
         "errors": fit.errors[: len(problem.names)].tolist(),
         "chi2": fit.chi2,
+        "shift": fit.certificate.shift,
+        "log_density": fit.certificate.log_density,
     }
     warm = min(_cpu(lambda: fit_nlsq(problem, **options)) for _ in range(3 if problem.n_points < 1e6 else 1))
-    one_pass = min(_cpu(lambda: problem.normal_equations(fit.values[: len(problem.names)])) for _ in range(3))
-    gradient = min(_cpu(lambda: problem.projections(fit.values[: len(problem.names)])) for _ in range(3))
+    evaluation = min(_cpu(lambda: problem.normal_equations(fit.values[: len(problem.names)])) for _ in range(3))
+    nodes = min(_cpu(problem.nodes_of) for _ in range(3))
     copy = min(_cpu(record.c2.copy) for _ in range(3))
-    yield {
-        "warm_cpu": warm,
-        "pass_ns": one_pass / problem.n_points * 1e9,
-        "gradient_ns": gradient / problem.n_points * 1e9,
-        "pass_over_copy": one_pass / copy,
-    }
+    yield {"warm_cpu": warm, "evaluation_ms": 1e3 * evaluation, "nodes_over_copy": nodes / copy}
 
 
 def dense(record, mode, start, _):
@@ -43,9 +40,9 @@ def dense(record, mode, start, _):
     import numpy as np
     from scipy.optimize import least_squares
 
-    from homodyne_lib.jax_backend import compute_g2_scaled
-    from homodyne_lib.parameter_scales import search_bounds, to_search_scale
-    from homodyne_lib.physics import PARAMETERS, parameter_names
+    from homodyne_lib.model.parameters import PARAMETERS, parameter_names
+    from homodyne_lib.model.scales import search_bounds, to_search_scale
+    from homodyne_lib.spec.jax_backend import compute_g2_scaled
 
     names, n_phi = parameter_names(mode), record.phi.size
     t = record.dt * jnp.arange(record.c2.shape[1])
@@ -87,7 +84,7 @@ def _cpu(work) -> float:
 
 def main(method, path, mode, start, n_starts):
     """Fit, and print what it took."""
-    from homodyne_lib.data import read_correlations
+    from homodyne_lib.io.correlations import read_correlations
 
     wall = time.perf_counter()
     record = read_correlations(path)

@@ -11,10 +11,10 @@ import numpy as np
 HOUSE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HOUSE))
 
-from homodyne_lib import kernels  # noqa: E402
-from homodyne_lib.data import Correlations, write_correlations  # noqa: E402
-from homodyne_lib.layouts import numpy_mesh  # noqa: E402
-from homodyne_lib.physics_factors import PhysicsFactors  # noqa: E402
+from homodyne_lib.io.correlations import Correlations, write_correlations  # noqa: E402
+from homodyne_lib.model import kernels  # noqa: E402
+from homodyne_lib.model.geometry import PhysicsFactors  # noqa: E402
+from homodyne_lib.model.layouts import numpy_mesh  # noqa: E402
 
 Q, GAP, DT, SIGMA = 0.0054, 2.0e6, 0.1, 0.01
 CONTRAST, OFFSET = 0.3, 1.0

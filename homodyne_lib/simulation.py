@@ -1,8 +1,8 @@
 """Two-time correlations with known truth, simulated speckle by speckle.
 
-Each pixel sees `modes` independent complex Gaussian fields whose covariance in time is g1; their mean intensity, with
-Poisson counts, is what a detector records, and c2 is formed from the counts as at a beamline. The noise therefore has the
-correlations of real data: entries of c2 that share a frame, or a speckle's lifetime, fluctuate together.
+The intensity of a pixel is the mean over `modes` independent complex Gaussian fields whose covariance in time is g1. The
+detector counts photons with Poisson noise, and c2 is computed from the counts as at a beamline. The noise therefore has the
+correlations of real data: entries of c2 that share a frame, or the lifetime of a speckle, fluctuate together.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from homodyne_lib import kernels
-from homodyne_lib.layouts import numpy_mesh
-from homodyne_lib.physics_factors import PhysicsFactors
+from homodyne_lib.model import kernels
+from homodyne_lib.model.geometry import PhysicsFactors
+from homodyne_lib.model.layouts import numpy_mesh
 
 __all__ = ["field_factor", "simulate_speckle_c2"]
 
@@ -88,7 +88,7 @@ def simulate_speckle_c2(
         L [Å]; seven parameters need it.
     shear_convention : {"spec", "published"}
     progress : callable
-        Told of each angle.
+        Called with a sentence about each angle.
 
     Returns
     -------

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from compiled_programs import cache_settings
+
+os.environ |= cache_settings(Path(__file__).parents[1])  # before JAX is imported
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import homodyne_lib.backend
-from homodyne_lib.physics import parameter_names
+import homodyne_lib.model.backend
+from homodyne_lib.model.parameters import parameter_names
 
 GOLDEN_FILE = Path(__file__).parent / "data" / "golden_dev.npz"
 N_GOLDEN_CASES = 15
@@ -19,8 +24,14 @@ N_GOLDEN_CASES = 15
 
 def pytest_sessionstart(session):
     """Refuse to test in single precision: every tolerance here is a double's."""
-    if homodyne_lib.backend.HAS_JAX and jnp.zeros(1).dtype != np.float64:
+    if homodyne_lib.model.backend.HAS_JAX and jnp.zeros(1).dtype != np.float64:
         raise pytest.UsageError("JAX computes in single precision although homodyne_lib is imported.")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with whole projects and the study of error bars, which take longest: no core then waits at the end."""
+    longest = ("workflow", "uncertainty")
+    items.sort(key=lambda item: next((k for k, name in enumerate(longest) if name in item.path.parts), len(longest)))
 
 
 @dataclass(frozen=True)

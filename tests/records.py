@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 
-from homodyne_lib.aps_formats import APS_LEGACY, write_aps_legacy, write_aps_u
-from homodyne_lib.data import Correlations, RowBand, write_correlations
+from homodyne_lib.io.correlations import Correlations, RowBand, write_correlations
+from homodyne_lib.io.formats.aps_legacy import APS_LEGACY, write_aps_legacy
+from homodyne_lib.io.formats.aps_u import write_aps_u
 
 WRITERS = {"canonical": write_correlations, "aps-legacy": write_aps_legacy, "aps-u": write_aps_u}
 SELECTION = {"wavevector_q": 0.01, "dt": 0.1}  # fits the record below
@@ -41,6 +43,12 @@ def assert_same(found: Correlations | RowBand, expected: Correlations, *skip: st
         if isinstance(right, np.ndarray):
             assert left.dtype == right.dtype, name
         np.testing.assert_array_equal(left, right, err_msg=name)
+
+
+def drawn_fit(values: dict[str, float], contrast, offset) -> SimpleNamespace:
+    """What figures take of a fit, for a model that nothing was fitted with."""
+    scaling = SimpleNamespace(contrast=np.asarray(contrast), offset=np.asarray(offset))
+    return SimpleNamespace(values=values, scaling=scaling, shear_convention="spec")
 
 
 def write_legacy(path: Path, matrices: dict[int, np.ndarray], q: object, phi: object) -> Path:

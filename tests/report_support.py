@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 
-from homodyne_lib.data import Correlations, write_correlations
-from homodyne_lib.draws import write_posterior
-from homodyne_lib.files import write_json
-from homodyne_lib.jax_backend import compute_g2_scaled
-from homodyne_lib.physics import parameter_names
-from homodyne_lib.results import chain_diagnostics, parameter_rows
+from homodyne_lib.io.correlations import Correlations, write_correlations
+from homodyne_lib.io.files import write_json
+from homodyne_lib.model.parameters import parameter_names
+from homodyne_lib.results.draws import write_draws
+from homodyne_lib.results.fits import Fit
+from homodyne_lib.results.posterior_records import chain_diagnostics, parameter_rows
+from homodyne_lib.spec.jax_backend import compute_g2_scaled
 
 HOSTILE = "a|b_*<script>alert(1)</script>`$x$ [y](z) #pagebreak() @ref \\n.h5"
 TRUTH = {"D0": 900.0, "alpha": -0.4, "D_offset": 50.0, "gamma_dot_t0": 2e-3, "beta": -0.2}
@@ -72,18 +72,22 @@ def write_results(folder, mode, detected=None, phi=PHI, n_shards=1):
         "converged": True,
         "message": "The fit converged after 7 passes over the data.",
         "warnings": [],
+        "basins": [],
+        "misfit": {"detected": False, "excess": {}, "angles": [], "frames": [], "sentence": ""},
         "n_evaluations": 7,
     }
     if laminar:
         nlsq["flow_test"] = {
-            "detected": detected,
+            "delta_chi2": 3.0,
             "delta_chi2_effective": 0.2,
             "degrees_of_freedom": 4,
             "p_value": 0.99,
+            "detected": detected,
+            "sentence": "A sentence.",
         }
     write_json(folder / "nlsq.json", nlsq)
     write_calibration(folder, nlsq, n)
-    write_draws(folder, nlsq, names, coefficients, n_shards)
+    write_posterior(folder, nlsq, names, coefficients, n_shards)
 
 
 def write_calibration(folder, nlsq, n_phi):
@@ -94,38 +98,51 @@ def write_calibration(folder, nlsq, n_phi):
         "note": "The residuals scatter as speckles and photons make them.",
         "sentence": "Errors are 2 to 2 times as large as those of independent entries of c2.",
         "pixels": [400.0] * n_phi,
+        "bin_pixels": [1234] * n_phi,
+        "pixels_note": None,
         "counts": [1.5] * n_phi,
         "effective_counts": [1.5] * n_phi,
         "stripes": 3.0,
         "errors": errors,
         "ratios": dict.fromkeys(errors, 2.0),
         "covariance": {"names": list(errors), "matrix": np.diag(np.square(list(errors.values())))},
+        "names": list(errors),
+        "information": np.diag(np.square(list(errors.values())) ** -1),
+        "assumed": np.diag(4 * np.square(list(errors.values())) ** -1),
     }
     write_json(folder / "calibration.json", content)
 
 
-def write_draws(folder, nlsq, names, coefficients, n_shards):
+def write_posterior(folder, nlsq, names, coefficients, n_shards):
     rng = np.random.default_rng(5)
     shape = (4, 100)
     centres = {name: TRUTH[name] for name in names} | {"noise_scale": 1.0} | coefficients
     draws = {name: rng.normal(value, 0.02 * abs(value), shape) for name, value in centres.items()}
     independent = {name: centres[name] + 0.5 * (sample - centres[name]) for name, sample in draws.items()}
     stats = {"diverging": np.zeros(shape), "energy": rng.normal(size=shape)}
-    write_posterior(folder / "posterior.nc", draws, [SimpleNamespace(stats=stats)] * n_shards)
+    write_draws(
+        folder / "posterior.nc",
+        draws,
+        [stats] * n_shards,
+        None if n_shards == 1 else stats["energy"],
+    )
     reports = []
     for shard in range(n_shards):
         sd = {name: 0.01 * np.sqrt(n_shards) * abs(value) for name, value in centres.items()}
         mean = {name: rng.normal(value, sd[name]) for name, value in centres.items()}
         diagnostics = chain_diagnostics(draws, stats) | {
+            "attempts": 1,
             "n_warmup": 100,
             "jumps": False,
+            "exact_share": 0.999,
             "converged": True,
             "reasons": [],
         }
         reports.append({"shard": shard, **diagnostics, "mean": mean, "sd": sd})
     worst = {name: reports[0][name] for name in ("r_hat", "ess_bulk")}
     prior_sd = {name: 10.0 * abs(value) for name, value in centres.items()}
-    parameter_rows(nlsq, draws, worst, prior_sd, independent).to_csv(folder / "parameters.csv", index=False)
+    fit = Fit.read(folder / "nlsq.json")
+    parameter_rows(fit, draws, worst, prior_sd, independent).to_csv(folder / "parameters.csv", index=False)
     write_json(
         folder / "cmc.json",
         {

@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
 import tomllib
 
 import pytest
-from test_house import LEVEL
-from workflow_support import ROOT, environment
+from records import make_record
+from test_house import PACKAGES
+from workflow_support import ROOT, call, environment
 
 import homodyne_lib
+from homodyne_lib.io.formats.aps_u import write_aps_u
 
 
 def page(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def map_of_the_house() -> tuple[set[str], dict[str, int]]:
-    """Paths in the map of CONTRIBUTING.md, and the level that stands before each module of the library."""
+def map_of_the_house() -> list[str]:
+    """Paths in the map of CONTRIBUTING.md, in its order; one that ends in / stands for all below it."""
     block = re.search(r"```\n(Snakefile.*?)```", page("CONTRIBUTING.md"), re.DOTALL)[1]
-    paths, levels, folder = set(), {}, ""
+    paths, folder = [], ""
     for line in block.splitlines():
-        indent, level, name = re.match(r"( *)(\d+ +)?(\S+)", line).groups()
-        if name.endswith("/"):
+        indent, name = re.match(r"( *)(\S+)", line).groups()
+        if not indent and name.endswith("/"):
             folder = name
-        elif name:
-            paths.add(folder * bool(indent) + name)
-            if level:
-                levels[name.removesuffix(".py")] = int(level)
-    return paths, levels
+        else:
+            paths.append(folder * bool(indent) + name)
+    return paths
 
 
 def test_the_map_draws_the_direction_of_imports():
-    assert map_of_the_house()[1] == LEVEL
+    drawn = [path.removeprefix("homodyne_lib/") for path in map_of_the_house() if path.startswith("homodyne_lib/")]
+    drawn.remove("py.typed")
+    assert [path.removesuffix("/").removesuffix(".py") for path in drawn] == [*PACKAGES]
 
 
 def test_the_map_lists_every_file():
-    drawn = map_of_the_house()[0]
+    drawn = map_of_the_house()
     assert not {path for path in drawn if not list(ROOT.glob(path))}, "the map draws what is not there"
     folders = ("docs", "envs", "homodyne_lib", "tests", "workflow")
     found = {path for folder in folders for path in (ROOT / folder).rglob("*.*") if path.is_file()}
-    mapped = {path for pattern in drawn for path in ROOT.glob(pattern)}
+    mapped = {path for pattern in drawn for path in ROOT.glob(pattern + "**/*" * pattern.endswith("/"))}
     bare = {str(path.relative_to(ROOT)) for path in found - mapped if not {"__pycache__", "data"} & {*path.parts}}
     assert not bare, "give these files a line in the map of CONTRIBUTING.md"
 
@@ -66,7 +69,7 @@ def test_the_tables_of_the_configuration_are_current(make_config):
 def test_the_commands_for_own_data_run(tmp_path):
     """The block of the README, in the repository, on a folder elsewhere and up to the plan."""
     block = re.search(r"## Your own data\n\n```sh\n(.*?)```", page("README.md"), re.DOTALL)[1]
-    (tmp_path / "my_data.h5").touch()
+    write_aps_u(tmp_path / "my_data.h5", make_record(n_t=40, q=0.0054))
     commands = (
         block.replace("my-project", str(tmp_path / "my-project"))
         .replace("cp my_data.h5", f"cp {tmp_path / 'my_data.h5'}")
@@ -85,7 +88,35 @@ def test_the_commands_for_own_data_run(tmp_path):
     assert "results/shear_1/report.html" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md"])
+@pytest.mark.slow
+def test_the_tutorial_runs_and_shows_what_it_says(tmp_path):
+    """In an interpreter of its own, as Jupyter runs it."""
+    notebook = ROOT / "docs/tutorial.ipynb"
+    command = [sys.executable, "-m", "papermill", notebook, tmp_path / "done.ipynb", "--cwd", ROOT / "docs"]
+    done = call([*command, "--kernel", "python3", "--no-progress-bar"], ROOT, tmp_path, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stdout
+    outputs = {cell["id"]: cell["outputs"] for cell in cells(tmp_path / "done.ipynb") if cell["cell_type"] == "code"}
+    drawn = {name: [output["data"] for output in shown if "data" in output] for name, shown in outputs.items()}
+    figures = {name for name, shown in drawn.items() if any("image/png" in data for data in shown)}
+    assert figures == {"correlations", "decays", "rates", "angles", "corner", "residuals"}
+    for name in ("fit", "calibration", "sample"):
+        assert "<table>" in "".join(drawn[name][0]["text/html"])
+    assert not [output for shown in outputs.values() for output in shown if output.get("name") == "stderr"]
+    # One exponential a ring: 13 to 29 1/s (config/data/README.md).
+    (said,) = outputs["quote"]
+    assert 13 <= float(re.search(r"q²D = (\S+) 1/s", "".join(said["text"]))[1]) <= 29
+
+
+def cells(path):
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
+def test_the_tutorial_is_kept_without_outputs():
+    kept = [cell for cell in cells(ROOT / "docs/tutorial.ipynb") if cell["cell_type"] == "code"]
+    assert kept and not [cell["id"] for cell in kept if cell["outputs"] or cell["execution_count"]]
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "config/README.md"])
 def test_links_lead_somewhere(name):
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page(name))
     folder = (ROOT / name).parent

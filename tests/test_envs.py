@@ -58,7 +58,8 @@ def imported() -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add(node.module)
-    ours = {path.stem for path in (house / "workflow").rglob("*.py")} | {"homodyne_lib"}
+    scripts = list((house / "workflow").rglob("*.py"))
+    ours = {path.stem for path in scripts} | {path.parent.name for path in scripts} | {"homodyne_lib"}
     return {name.partition(".")[0] for name in names} - ours - sys.stdlib_module_names
 
 

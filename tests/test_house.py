@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import sys
 from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "homodyne_lib"
-MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(LIBRARY.glob("*.py"))}
+PATHS = {".".join(path.relative_to(LIBRARY).with_suffix("").parts): path for path in sorted(LIBRARY.rglob("*.py"))}
+MODULES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
 
 
 # ---------------------------------------------------------------- one home for each formula
@@ -27,31 +30,30 @@ POWER_LAW = "**"  # a power whose exponent is not a literal, as in t ** alpha
 # Every place where one of these functions is written, how often, and why. A second home of a formula of the
 # model needs a line here that names the test by which it equals the first.
 ALLOWED = {
-    ("physics_utils", "exp"): (1, "safe_exp: the decay of g1"),
-    ("physics_utils", "sin"): (1, "safe_sinc: the shear factor"),
-    ("physics_utils", "cumsum"): (1, "trapezoid_cumsum: the integrals of D and of the shear rate"),
-    ("physics_utils", POWER_LAW): (1, "power_law: D(t) and the shear rate"),
-    ("kernels", "cos"): (1, "shear_phase_factor: angle between flow and wavevector"),
-    ("kernels", POWER_LAW): (1, "g1_shear: sinc to the power of the convention"),
-    ("pixels", "exp"): (2, "fast path of g1², equal to the kernels by tests/test_pair_sums.py"),
-    ("pixels", "sin"): (1, "fast path of g1², equal to the kernels by tests/test_pair_sums.py"),
-    ("pixels", "cos"): (1, "fast path of g1², equal to the kernels by tests/test_pair_sums.py"),
-    ("validation", POWER_LAW): (1, "estimate_correlation_time: inverse of the integral from 0, closed form"),
-    ("parameter_scales", "exp"): (1, "logarithmic scale of amplitudes, no physics"),
-    ("per_angle", "cos"): (1, "harmonics of contrast and offset over the angle"),
-    ("per_angle", "sin"): (1, "harmonics of contrast and offset over the angle"),
-    ("posterior", "exp"): (1, "noise scale of the sampler"),
-    ("importance", "exp"): (1, "importance weights from their logarithms"),
-    ("importance", "cumsum"): (1, "systematic resampling"),
-    ("coordinates", "exp"): (10, "logarithmic coordinates of the sampler"),
-    ("starts", "exp"): (1, "rates drawn on a logarithmic scale"),
-    ("starts", "cos"): (1, "angle dependence of the shear phase squared, to read a start from it"),
-    ("starts", "sin"): (1, "angle dependence of the shear phase squared, to read a start from it"),
-    ("residual_noise", "exp"): (2, "logarithmic scale of 1/counts"),
-    ("speckle_noise", "cumsum"): (1, "systematic sample of pairs of frames"),
-    ("speckle_noise", POWER_LAW): (1, "powers of the contrast"),
-    ("selection", "cumsum"): (1, "numbers of angular sectors"),
-    ("numpy_gradients", POWER_LAW): (1, "step size of a difference formula"),
+    ("model.rates", "exp"): (1, "safe_exp: the decay of g1"),
+    ("model.rates", "sin"): (1, "safe_sinc: the shear factor"),
+    ("model.rates", "cumsum"): (1, "trapezoid_cumsum: the integrals of D and of the shear rate"),
+    ("model.rates", POWER_LAW): (1, "power_law: D(t) and the shear rate"),
+    ("model.kernels", "cos"): (1, "shear_phase_factor: angle between flow and wavevector"),
+    ("model.kernels", POWER_LAW): (1, "g1_shear: sinc to the power of the convention"),
+    ("spec.physics", POWER_LAW): (1, "estimate_correlation_time: inverse of the integral from 0, closed form"),
+    ("model.scales", "exp"): (1, "logarithmic scale of amplitudes, no physics"),
+    ("model.scaling", "cos"): (1, "harmonics of contrast and offset over the angle"),
+    ("model.scaling", "sin"): (1, "harmonics of contrast and offset over the angle"),
+    ("sampling.density", "exp"): (1, "noise scale of the sampler"),
+    ("sampling.posterior", "exp"): (2, "noise scale of the sampler, and weights of draws"),
+    ("sampling.importance", "exp"): (1, "importance weights from their logarithms"),
+    ("sampling.importance", "cumsum"): (1, "systematic resampling"),
+    ("sampling.coordinates", "exp"): (11, "logarithmic coordinates of the sampler"),
+    ("fitting.starts", "exp"): (1, "rates drawn on a logarithmic scale"),
+    ("fitting.starts", "cos"): (1, "angle dependence of the shear phase squared, to read a start from it"),
+    ("fitting.starts", "sin"): (1, "angle dependence of the shear phase squared, to read a start from it"),
+    ("uncertainty.noise_choice", "exp"): (2, "logarithmic scale of 1/counts"),
+    ("uncertainty.speckle_moments", "cumsum"): (1, "systematic sample of pairs of frames"),
+    ("uncertainty.speckle_moments", POWER_LAW): (1, "powers of the contrast"),
+    ("io.formats.pixel_map", "sin"): (1, "wavevector of a pixel from its scattering angle"),
+    ("io.bin_selection", "cumsum"): (1, "numbers of angular sectors"),
+    ("spec.numpy_gradients", POWER_LAW): (1, "step size of a difference formula"),
 }
 
 
@@ -81,7 +83,7 @@ def test_each_formula_of_the_model_has_one_home():
     allowed = {place: count for place, (count, _) in ALLOWED.items() if place[0] in MODULES}
     new = {place: count for place, count in found.items() if count > allowed.get(place, 0)}
     gone = {place: count for place, count in allowed.items() if count > found.get(place, 0)}
-    assert not new, f"call physics_utils and kernels instead, or list the place and its reason in ALLOWED: {new}"
+    assert not new, f"call model.rates and model.kernels instead, or list the place and its reason in ALLOWED: {new}"
     assert not gone, f"ALLOWED lists what is no longer written; correct the count: {gone}"
 
 
@@ -117,38 +119,23 @@ def test_rates_sums_and_kernels_are_defined_once():
 
 # ---------------------------------------------------------------- one direction of imports
 
-# A module imports only from rows above its own. CONTRIBUTING.md draws the same table.
-LEVELS = (
-    (
-        "physics",
-        "backend",
-        "files",
-        "lag_bins",
-        "numpy_gradients",
-        "noise",
-        "per_angle",
-        "processes",
-        "shards",
-        "style",
-        "wording",
+# A package imports only from those before its own. CONTRIBUTING.md draws the same row.
+PACKAGES = (
+    *(
+        "model",
+        "prepare",
+        "io",
+        "simulation",
+        "likelihood",
+        "fitting",
+        "sampling",
+        "uncertainty",
+        "results",
+        "steps",
+        "figures",
     ),
-    ("hdf5", "validation", "physics_utils", "parameter_scales", "normal_equations", "least_squares", "shard_files"),
-    ("diagonal_correction", "scaling_utils", "data", "selection", "curves", "coordinates", "consensus"),
-    ("physics_factors", "layouts", "parameter_space", "aps_formats", "bands", "sandwich"),
-    ("kernels", "dispatch", "two_time"),
-    ("jax_backend", "pixels", "simulation"),
-    ("model_mixins", "node_sums", "pair_sums", "comparison", "speckle_noise"),
-    ("models", "problem", "decay_bands", "data_figures", "result_figures", "residual_noise"),
-    ("starts", "posterior", "descent", "identifiability", "diagnostic_figures"),
-    ("homodyne_model", "theory", "nlsq", "jumps", "importance", "calibration"),
-    ("cmc", "fitting", "fit_results", "results", "draws"),
-    ("dataset_results",),
-    ("report",),
-    ("report_parts", "report_files"),
-    ("methods",),
-    ("__init__",),
+    *("face", "spec", "__init__"),
 )
-LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 
 
 def _imports(tree: ast.Module):
@@ -166,28 +153,52 @@ def _own_imports(tree: ast.Module):
     for module, name in _imports(tree):
         package, _, submodule = module.partition(".")
         if package == "homodyne_lib":
-            yield (submodule, name) if submodule else (name, None)
+            whole = f"{submodule}.{name}".lstrip(".")
+            yield (whole, None) if whole in MODULES else (submodule or name, name)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_imports_point_one_way(name):
-    assert name in LEVEL, f"give homodyne_lib/{name}.py a row in LEVELS, and in the drawing of CONTRIBUTING.md"
-    targets = {target for target, _ in _own_imports(MODULES[name])}
-    upward = {target for target in targets if LEVEL.get(target, len(LEVELS)) >= LEVEL[name]}
-    assert not upward, f"{name} (row {LEVEL[name]}) may import from rows above only, not {sorted(upward)}"
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_no_module_imports_a_private_name_of_another(name):
-    private = {f"{target}.{what}" for target, what in _own_imports(MODULES[name]) if what and what.startswith("_")}
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_point_one_way(package):
+    mine = [name for name in MODULES if _package(name) == package]
+    used = {_package(target) for name in mine for target, _ in _own_imports(MODULES[name])} - {package}
+    before = PACKAGES[: PACKAGES.index(package)]
+    assert used <= {*before}, f"{package} may import from {before} only"
+
+
+def test_every_module_is_in_a_package():
+    assert {_package(name) for name in MODULES} == {*PACKAGES}
+
+
+def test_modules_of_a_package_form_no_circle():
+    graph = {name: {target for target, _ in _own_imports(tree) if target in MODULES} for name, tree in MODULES.items()}
+    TopologicalSorter(graph).prepare()
+
+
+def test_no_module_imports_a_private_name_of_another():
+    private = {
+        f"{name}: {target}.{what}"
+        for name, tree in MODULES.items()
+        for target, what in _own_imports(tree)
+        if what and what.startswith("_")
+    }
     assert not private, "what two modules need is public, with a docstring"
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_library_starts_no_process_and_knows_no_workflow(name):
-    packages = {module.partition(".")[0] for module, _ in _imports(MODULES[name])}
-    assert not packages & {"snakemake", "subprocess", "multiprocessing", "papermill"}
-    assert "h5py" not in packages or name == "hdf5", "HDF5 files are opened through homodyne_lib.hdf5"
+def _importers(*packages: str) -> set[str]:
+    """Modules of ours that import one of the packages."""
+    return {
+        name for name, tree in MODULES.items() for module, _ in _imports(tree) if module.partition(".")[0] in packages
+    }
+
+
+def test_library_starts_no_process_and_knows_no_workflow():
+    assert not _importers("snakemake", "subprocess", "multiprocessing", "papermill")
+    assert _importers("loky") == {"sampling.processes"}
+    assert _importers("h5py") == {"io.hdf5", "io.hdf5_writing"}
 
 
 def test_reference_imports_nothing_of_ours():
@@ -200,10 +211,9 @@ def test_reference_imports_nothing_of_ours():
 MAX_MODULE, MAX_BODY = 300, 60
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_module_can_be_held_in_the_head(name):
-    lines = len((LIBRARY / f"{name}.py").read_text(encoding="utf-8").splitlines())
-    assert lines <= MAX_MODULE, f"{name}.py has {lines} lines; divide it by subject"
+def test_modules_can_be_held_in_the_head():
+    lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in PATHS.items()}
+    assert not {name: n for name, n in lines.items() if n > MAX_MODULE}, "divide them by subject"
 
 
 def _body_lines(function: ast.FunctionDef) -> int:
@@ -211,40 +221,17 @@ def _body_lines(function: ast.FunctionDef) -> int:
     return function.end_lineno - body[0].lineno + 1 if body else 0
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_function_bodies_fit_a_screen(name):
-    functions = [n for n in ast.walk(MODULES[name]) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    long = {function.name: _body_lines(function) for function in functions if _body_lines(function) > MAX_BODY}
+def test_function_bodies_fit_a_screen():
+    long = {
+        f"{name}.{function.name}": _body_lines(function)
+        for name, tree in MODULES.items()
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and _body_lines(function) > MAX_BODY
+    }
     assert not long, f"longer than {MAX_BODY} lines without docstring: {long}"
 
 
 # ---------------------------------------------------------------- public names
-
-PROMISED = """
-PhysicsConstants parameter_bounds ValidationResult validate_parameters_detailed validate_parameters
-clip_parameters get_default_parameters validate_experimental_setup estimate_correlation_time
-PhysicsFactors create_physics_factors_from_config_dict calculate_diffusion_coefficient
-calculate_shear_rate calculate_shear_rate_cmc safe_exp safe_sinc trapezoid_cumsum
-create_time_integral_matrix ShardGrid precompute_shard_grid compute_g1_total_with_precomputed
-get_cached_meshgrid compute_g1_diffusion compute_g1_shear compute_g1_total compute_g2_scaled
-compute_g2_scaled_with_factors compute_chi_squared vectorized_g2_computation batch_chi_squared
-gradient_g2 hessian_g2 gradient_chi2 hessian_chi2 numpy_gradient numpy_hessian
-select_physics_backend get_device_info PhysicsModelBase DiffusionModel ShearModel CombinedModel
-create_model get_available_models GradientCapabilityMixin BenchmarkingMixin
-OptimizationRecommendationMixin HomodyneModel TheoryEngine compute_g2_theory compute_chi2_theory
-ParameterSpace FitResult solve_least_squares_jax solve_least_squares_general_jax
-solve_least_squares_chunked_jax UnifiedHomodyneEngine estimate_contrast_offset_from_quantiles
-estimate_per_angle_scaling compute_averaged_scaling apply_diagonal_correction
-apply_diagonal_correction_batch
-""".split()
-
-
-@pytest.mark.parametrize("name", PROMISED)
-def test_name_of_the_specification_is_public(name):
-    import homodyne_lib
-
-    assert hasattr(homodyne_lib, name)
-    assert name in homodyne_lib.__all__
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +246,30 @@ def make_api():
 def test_every_public_name_is_documented(make_api):
     entries = make_api.public_names()
     assert not [entry.name for entry in entries if not entry.summary]
-    assert not [entry.name for entry in entries if not entry.section], "name the spec section in the docstring"
+    of_spec = [entry for entry in entries if entry.module.startswith("spec.")]
+    assert not [entry.name for entry in of_spec if not entry.section], "name the spec section in the docstring"
+
+
+def test_sections_of_the_specification_are_headings(make_api):
+    """Where a comment, docstring or test says "spec section N", docs/api.md has a heading of that number."""
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    headings = {int(number) for number in re.findall(r"^## Section (\d+): ", page, re.M)}
+    assert headings == {*make_api.SECTIONS} == {*range(1, 16)}
+    files = [
+        path
+        for folder in ("homodyne_lib", "docs", "tests", "workflow", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    named = {
+        (int(number), path.name)
+        for path in files
+        for numbers in re.findall(
+            r"[Ss]pec(?:ification)?,?'?s? \(?sections? (\d+(?:(?:, | and )\d+)*)", path.read_text("utf-8")
+        )
+        for number in re.findall(r"\d+", numbers)
+    }
+    assert {number for number, _ in named} <= headings, named
+    assert len(named) > 20
 
 
 def test_functions_say_what_they_take_return_and_refuse(make_api):

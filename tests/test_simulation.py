@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from homodyne_lib.noise import estimate_sigma
+from homodyne_lib.prepare.entry_noise import estimate_sigma
 from homodyne_lib.simulation import field_factor, simulate_speckle_c2
 
 STATIC = {"q": 0.0237, "dt": 0.1, "n_frames": 30, "seed": 5}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from homodyne_lib.data import RowBand
-from homodyne_lib.jax_backend import compute_g2_scaled
-from homodyne_lib.per_angle import per_angle_scaling
-from homodyne_lib.problem import make_problem
+from homodyne_lib.io.correlations import RowBand
+from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.model.scaling import per_angle_scaling
+from homodyne_lib.spec.jax_backend import compute_g2_scaled
 
 TRUTH = {"static": [30000.0, -0.5, 3000.0], "laminar_flow": [5000.0, -0.5, 500.0, 1e-3, -0.3, 1e-4, 3.0]}
 SIGMA = 0.01
@@ -26,17 +26,19 @@ def white_noise_data(
     return g2 + SIGMA * (noise + np.swapaxes(noise, 1, 2)), phi
 
 
-def record_of(c2, phi, *, sigma=SIGMA, gap=2e6, rows=None):
-    """The part of a record that a fit needs."""
+def record_of(c2, phi, *, sigma=SIGMA, gap=2e6, rows=None, frames=None):
+    """The part of a record that a fit needs; ``frames`` are the numbers of those in ``c2``."""
     rows = np.arange(c2.shape[2]) if rows is None else rows
-    frames = np.arange(1, c2.shape[2] + 1)
+    frames = np.arange(1, c2.shape[2] + 1) if frames is None else frames
     return RowBand(rows, c2[:, rows], phi, 0.0054, 0.1, frames, gap, np.full(phi.size, sigma))
 
 
-def problem_of(mode, per_angle="individual", convention="spec", rows=None, **data):
+def problem_of(mode, per_angle="individual", convention="spec", rows=None, frames=None, **data):
     c2, phi = white_noise_data(mode, convention=convention, **data)
+    if frames is not None:
+        c2 = c2[:, frames - 1][:, :, frames - 1]
     scaling = per_angle_scaling(per_angle, phi, np.full(phi.size, 0.32), np.full(phi.size, 1.004), fourier_order=1)
-    return make_problem(record_of(c2, phi, rows=rows), scaling, mode, convention), c2
+    return make_problem(record_of(c2, phi, rows=rows, frames=frames), scaling, mode, convention), c2
 
 
 def dense_residuals(problem, c2, values):

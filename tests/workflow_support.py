@@ -6,15 +6,19 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
+import psutil
 
-from homodyne_lib.aps_formats import write_aps_legacy
-from homodyne_lib.data import Correlations
+from homodyne_lib.io.correlations import Correlations
+from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
 from homodyne_lib.simulation import simulate_speckle_c2
 
 ROOT = Path(__file__).parents[1]
+RUN = [sys.executable, str(ROOT / "workflow" / "run.py")]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 WORKFLOW = ["--snakefile", str(ROOT / "Snakefile"), "--workflow-profile", str(ROOT / "workflow/profiles/default")]
 
@@ -78,17 +82,33 @@ def environment(home: Path) -> dict[str, str]:
     return os.environ | {"PATH": programs, "XDG_CACHE_HOME": str(home / "cache"), "PYTHONDONTWRITEBYTECODE": ""}
 
 
-def snakemake(folder: Path, *arguments: str, workflow: list[str] = WORKFLOW) -> subprocess.CompletedProcess:
-    """Run Snakemake from beside ``folder``; standard error, where it reports, is joined to standard output."""
+def call(command: Sequence[object], cwd: Path, home: Path, **variables: str) -> subprocess.CompletedProcess:
+    """Run a command in a folder, in the environment of a home; standard error, where most report, joins standard output."""
     return subprocess.run(
-        [*SNAKEMAKE, *workflow, "--directory", folder.name, *arguments],
-        cwd=folder.parent,
-        env=environment(folder.parent),
+        command,
+        cwd=cwd,
+        env=environment(home) | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         check=False,
     )
+
+
+def edited(change: Callable[[h5py.File], None]) -> Callable[[Path, bytes], None]:
+    """A change made to a copy of a good file."""
+
+    def make(path: Path, good: bytes) -> None:
+        path.write_bytes(good)
+        with h5py.File(path, "a") as file:
+            change(file)
+
+    return make
+
+
+def snakemake(folder: Path, *arguments: str, workflow: list[str] = WORKFLOW) -> subprocess.CompletedProcess:
+    """Run Snakemake from beside ``folder``."""
+    return call([*SNAKEMAKE, *workflow, "--directory", folder.name, *arguments], folder.parent, folder.parent)
 
 
 def planned(output: str) -> dict[str, int]:
@@ -99,3 +119,9 @@ def planned(output: str) -> dict[str, int]:
 def files_below(folder: Path) -> set[str]:
     """Every file below a folder, hidden ones too, as relative POSIX paths."""
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def jobs_in(folder: Path) -> list[psutil.Process]:
+    """Living scripts of the folder; their command lines are in ``info``."""
+    scripts = str(folder / ".snakemake" / "scripts")
+    return [p for p in psutil.process_iter(["cmdline"]) if any(scripts in word for word in p.info["cmdline"] or [])]

@@ -28,12 +28,15 @@ from run import SNAKEMAKE, Refused, refuse_a_second_run
 sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 
 from script_support import HOUSE
+
+from schemas import checked
 from sources import digest, parts
-from tables import checked, read_datasets
+from tables import read_datasets
+from user_yaml import read_settings
 from versions import RECORD, code, in_words
 
-from homodyne_lib.files import read_json, replacing
-from homodyne_lib.hdf5 import file_sha256
+from homodyne_lib.io.files import read_json, replacing
+from homodyne_lib.io.input_files import file_sha256
 
 SOURCES, PROJECT, RESULTS = "homodyne-workflow", "project", "results"
 TIME = 315532800
@@ -105,8 +108,7 @@ def finished(folder: Path, dataset: str) -> dict[str, Any]:
         raise Refused(f"no dataset is named; say make archive DATASET=..., where {known}")
     if dataset not in there:
         overlay = Path("config/config.yaml")
-        settings = (yaml.safe_load(overlay.read_text(encoding="utf-8")) if overlay.is_file() else None) or {}
-        settings = checked(settings, "config", str(overlay))
+        settings = checked(read_settings(overlay) if overlay.is_file() else {}, "config", str(overlay))
         table = read_datasets(settings["datasets"], settings["report"]["columns"])
         if dataset not in table:
             raise Refused(f"{settings['datasets']} has no dataset {dataset!r}; it has {', '.join(table)}.")
@@ -154,6 +156,8 @@ def content(record: dict[str, Any]) -> Iterator[tuple[str, str | Path]]:
     folder = Path("results", dataset)
     for path in folder.rglob("*"):
         name = path.relative_to(folder)
+        if path.is_symlink():
+            raise Refused(f"{path} is a link to {path.readlink()}; results are files, so delete it and make it again.")
         if path.is_file() and not any(part.startswith(".") for part in name.parts):
             yield f"{RESULTS}/{name.as_posix()}", path
     for path in files:

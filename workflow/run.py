@@ -5,7 +5,7 @@
 takes every argument of Snakemake; paths in them start at the project folder. Snakemake's lock names neither the
 process that took it nor its host, and a killed Snakemake leaves its jobs behind, on this machine and in SLURM's queue.
 So: a folder in which a run lives is refused with a sentence; otherwise recorded SLURM jobs are cancelled, orphans are
-stopped, and a stale lock is opened.
+stopped, what they left half-written is removed, and a stale lock is opened.
 """
 
 from __future__ import annotations
@@ -23,8 +23,18 @@ from pathlib import Path
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
+
+from user_yaml import read_settings
+
+from homodyne_lib.io.files import refusal
+
 SNAKEFILE = Path(__file__).resolve().parents[1] / "Snakefile"
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE)]
+LEFT_FOLDER = re.compile(r"\.(report|summary)\.\w{8}")
+LEFT_FILE = re.compile(r"\..+\.[0-9a-f]{32}\.tmp(\..+)?")
+"""Names under which the workflow writes before it renames: `replacing` of the library, write_report.py, summarise.py."""
 PATIENCE = 120
 """Longest wait [s] for a cancelled SLURM job to end; sites let jobs live for 30 s or so after the first signal."""
 
@@ -56,9 +66,15 @@ def is_main(command: list[str]) -> bool:
     return is_snakemake(command) and "--mode" not in command
 
 
-def is_job(command: list[str]) -> bool:
-    """Whether it is a job of a run: a script that Snakemake wrote, or the Snakemake inside a SLURM job."""
-    return any(".snakemake/scripts/" in word for word in command) or (is_snakemake(command) and "--mode" in command)
+def is_job(command: list[str], folder: Path) -> bool:
+    """Whether it is a job of a run in the folder: Python on a script that Snakemake wrote, or the Snakemake of a SLURM job.
+
+    Another program that only reads such a script, an editor or a pager, is none.
+    """
+    program, script = Path(command[0]).name if command else "", next((w for w in command[1:] if w[:1] != "-"), "")
+    if program.startswith("python") and (folder / script).parent == folder / ".snakemake" / "scripts":
+        return True
+    return is_snakemake(command) and "--mode" in command
 
 
 def locks() -> list[Path]:
@@ -80,7 +96,7 @@ def refuse_a_second_run(folder: Path) -> None:
         raise Refused(f"a run is going on in {folder} (process {living[0]}); wait for its end, or stop it with Ctrl-C.")
     if not locks():
         return
-    unlock = f"{' '.join(SNAKEMAKE)} --directory {folder} --unlock"
+    unlock = f"rm -r {locks()[0].parent.resolve()}"
     host, owner = host_of_last_run(), locks()[0].stat().st_uid
     if host not in (None, platform.node()):
         raise Refused(f"a run on {host} has locked {folder}; start again there or, if it is gone for good, {unlock}")
@@ -91,8 +107,17 @@ def refuse_a_second_run(folder: Path) -> None:
 def recorded_slurm_jobs() -> set[str]:
     """Job numbers that Snakemake wrote down when it submitted what has not ended since."""
     records = [path for path in Path(".snakemake/incomplete").rglob("*") if path.is_file()]
-    numbers = {json.loads(path.read_text(encoding="utf-8") or "{}").get("external_jobid") for path in records}
+    numbers = {external_job(path) for path in records}
     return {str(number).partition("_")[0] for number in numbers if number is not None}
+
+
+def external_job(record: Path) -> object:
+    """Job number in one record; None where there is none, as in a record that a kill cut short."""
+    try:
+        content = json.loads(record.read_bytes() or b"{}")
+    except ValueError:
+        return None
+    return content.get("external_jobid") if isinstance(content, dict) else None
 
 
 def cancel_slurm_jobs(folder: Path) -> None:
@@ -127,7 +152,7 @@ def slurm_jobs_in(folder: Path) -> set[str]:
 
 def stop_orphans(folder: Path) -> None:
     """Stop jobs whose Snakemake is gone, with all that they started."""
-    orphans = {process for process, command in processes_in(folder) if is_job(command)}
+    orphans = {process for process, command in processes_in(folder) if is_job(command, folder)}
     for process in list(orphans):
         try:
             orphans.update(process.children(recursive=True))
@@ -142,6 +167,35 @@ def stop_orphans(folder: Path) -> None:
             except psutil.NoSuchProcess:
                 continue
         _, orphans = psutil.wait_procs(orphans, timeout=10)
+
+
+def check_overlays(arguments: list[str]) -> None:
+    """Read as data what Snakemake will read with code in it: files given with --configfile."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--configfile", "--configfiles", nargs="+", default=[])
+    for path in parser.parse_known_args(arguments)[0].configfile:
+        try:
+            settings = read_settings(path)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        if not settings:
+            raise Refused(f"{path} holds no settings; leave it out.")
+
+
+def open_lock() -> None:
+    """Remove a stale lock, not by Snakemake's --unlock, which reads the table first and fails on a mistake there."""
+    if locks():
+        say("opening the lock of a killed run")
+        shutil.rmtree(locks()[0].parent)
+
+
+def clear_leftovers() -> None:
+    """Remove the hidden files and folders in which killed jobs were writing; nothing else there begins with a dot."""
+    for path in Path("results").glob("**/.*"):
+        if path.is_dir() and not path.is_symlink() and LEFT_FOLDER.fullmatch(path.name):
+            shutil.rmtree(path)
+        elif path.is_file() and LEFT_FILE.fullmatch(path.name):
+            path.unlink()
 
 
 def say(sentence: str) -> None:
@@ -162,14 +216,18 @@ def main(arguments: list[str]) -> None:
     # Rules call the programs of this environment by name.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     try:
+        check_overlays(rest)
         refuse_a_second_run(folder)
         cancel_slurm_jobs(folder)
         stop_orphans(folder)
+        open_lock()
+        clear_leftovers()
     except Refused as sentence:
         sys.exit(f"run: {sentence}")
-    if locks():
-        say("opening the lock of a killed run")
-        subprocess.run([*SNAKEMAKE, "--unlock", "--quiet", "all"], check=True)
+    except OSError as error:
+        if not (reason := refusal(error, Path(error.filename or folder).absolute().parent)):
+            raise
+        sys.exit(f"run: what a killed run left cannot be removed: {reason}")
     sys.stderr.flush()
     os.execv(sys.executable, [*SNAKEMAKE, "--rerun-incomplete", *rest])
 

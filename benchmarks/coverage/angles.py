@@ -18,14 +18,14 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from homodyne_lib.calibration import calibrate
-from homodyne_lib.diagonal_correction import apply_diagonal_correction_batch
-from homodyne_lib.files import write_text
-from homodyne_lib.nlsq import fit_nlsq
-from homodyne_lib.noise import estimate_sigma
-from homodyne_lib.per_angle import per_angle_scaling
-from homodyne_lib.problem import make_problem
-from homodyne_lib.two_time import read_two_time
+from homodyne_lib.fitting.nlsq import fit_nlsq
+from homodyne_lib.io.files import write_text
+from homodyne_lib.io.reader import read_two_time
+from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.model.scaling import per_angle_scaling
+from homodyne_lib.prepare.diagonal import apply_diagonal_correction_batch
+from homodyne_lib.prepare.entry_noise import estimate_sigma
+from homodyne_lib.uncertainty.calibration import calibrate
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 COLLOID = pd.read_csv(CONFIG / "datasets.tsv", sep="\t", index_col="dataset").loc["colloid"]
@@ -35,7 +35,8 @@ HELD = {"alpha": 0.0, "D_offset": 0.0}
 
 def fitted(record, angles):
     """Some of the angles, their problem, and their fit with D alone and contrast and offset of each."""
-    part = replace(record, **{name: getattr(record, name)[angles] for name in ("c2", "phi", "sigma", "raw_diagonal")})
+    of_angles = ("c2", "phi", "sigma", "raw_diagonal", "pixels")
+    part = replace(record, **{name: getattr(record, name)[angles] for name in of_angles})
     problem = make_problem(part, per_angle_scaling("individual", part.phi), "static")
     return part, problem, fit_nlsq(problem, fixed=HELD, n_starts=16).values
 
@@ -58,8 +59,8 @@ def scatter(q):
         start_frame=1,
         end_frame=-1,
     )
-    corrected = apply_diagonal_correction_batch(record.c2, method="basic", backend="numpy")
-    record = replace(record, c2=corrected, sigma=estimate_sigma(record.c2))
+    corrected = apply_diagonal_correction_batch(record.c2, method="basic", backend="numpy", frames=record.frames)
+    record = replace(record, c2=corrected, sigma=estimate_sigma(record.c2, record.frames))
     n, decays = len(record.phi), record.q**2 * record.dt * (record.c2.shape[1] - 1) / 2
     *_, common = fitted(record, slice(None))
     falls, errors, pixels = [], [], []

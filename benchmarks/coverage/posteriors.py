@@ -16,13 +16,13 @@ sys.path[:0] = [str(HOUSE), str(HOUSE / "tests")]
 
 from white_noise import TRUTH, problem_of  # noqa: E402
 
-from homodyne_lib.cmc import sample_shard  # noqa: E402
-from homodyne_lib.consensus import combine_shards  # noqa: E402
-from homodyne_lib.files import read_json, write_json, write_text  # noqa: E402
-from homodyne_lib.importance import propose, reweighted, shard_terms  # noqa: E402
-from homodyne_lib.nlsq import fit_nlsq  # noqa: E402
-from homodyne_lib.posterior import ShardPosterior  # noqa: E402
-from homodyne_lib.shards import shard_rows  # noqa: E402
+from homodyne_lib.fitting.nlsq import fit_nlsq  # noqa: E402
+from homodyne_lib.io.files import read_json, write_json, write_text  # noqa: E402
+from homodyne_lib.sampling.consensus import combine_shards  # noqa: E402
+from homodyne_lib.sampling.importance import propose, reweighted, shard_terms  # noqa: E402
+from homodyne_lib.sampling.nuts import sample_shard  # noqa: E402
+from homodyne_lib.sampling.posterior import ShardPosterior  # noqa: E402
+from homodyne_lib.sampling.shards import shard_rows  # noqa: E402
 
 MODE, FRAMES, PHI = "laminar_flow", 60, (-40.0, 0.0, 30.0, 60.0)
 SHARDS = (1, 4)
@@ -47,10 +47,10 @@ def posterior(fit, seed, n_shards):
     ]
     x, first = draws[0].x, shards[0]
     if n_shards > 1:
-        proposals = propose(combine_shards(draws), len(first.factor), CHAINS * DRAWS, seed)
-        terms = zip(*(shard_terms(shard, proposals.x) for shard in shards), strict=True)
+        proposals = propose(combine_shards(draws), len(first.density.factor), CHAINS * DRAWS, seed)
+        terms = zip(*(shard_terms(shard.density.shard, proposals.x) for shard in shards), strict=True)
         origin = fit.values[len(first.problem.names) :]
-        x, _ = reweighted(proposals, tuple(sum(parts) for parts in terms), origin, (CHAINS, DRAWS), seed)
+        x, _, _ = reweighted(proposals, tuple(sum(parts) for parts in terms), origin, (CHAINS, DRAWS), seed)
     return first.coordinates.natural_draws(x, first.problem.scaling.names)
 
 

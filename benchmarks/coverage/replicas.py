@@ -13,15 +13,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from homodyne_lib.calibration import calibrate
-from homodyne_lib.data import RowBand
-from homodyne_lib.files import write_json
-from homodyne_lib.nlsq import fit_nlsq
-from homodyne_lib.noise import estimate_sigma
-from homodyne_lib.per_angle import per_angle_scaling
-from homodyne_lib.physics_utils import calculate_diffusion_coefficient, rate_slopes
-from homodyne_lib.problem import make_problem
+from homodyne_lib.fitting.nlsq import fit_nlsq
+from homodyne_lib.io.correlations import RowBand
+from homodyne_lib.io.files import write_json
+from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.model.backend import load_jax
+from homodyne_lib.model.rates import calculate_diffusion_coefficient
+from homodyne_lib.model.scaling import per_angle_scaling
+from homodyne_lib.prepare.entry_noise import estimate_sigma
 from homodyne_lib.simulation import simulate_speckle_c2
+from homodyne_lib.uncertainty.calibration import calibrate
 
 PHI = np.array([-40.0, 0.0, 30.0, 60.0])
 GEOMETRY = {"q": 0.0054, "dt": 0.1, "stator_rotor_gap": 2e6}
@@ -55,7 +56,7 @@ def replica(mode, fields, counts, frames, pixels, seed) -> dict:
     times = np.array(CURVE_TIMES) * frames * GEOMETRY["dt"]
     for first, curve in zip(range(0, len(truth) - 1, 3), CURVE_NAMES, strict=False):
         rate = slice(first, first + 3)
-        slopes = rate_slopes(times, *fit.values[rate])
+        slopes = load_jax().jacfwd(lambda p: calculate_diffusion_coefficient(times, *p))(fit.values[rate]).T
         values, true = (
             calculate_diffusion_coefficient(times, *numbers)
             for numbers in (fit.values[rate], list(truth.values())[rate])

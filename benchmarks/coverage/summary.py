@@ -14,8 +14,8 @@ from scipy.stats import norm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from homodyne_lib.files import read_json, replacing, write_text
-from homodyne_lib.style import CYCLE, WIDTH, new_figure, save, styled
+from homodyne_lib.figures.style import CYCLE, WIDTH, new_figure, save, styled
+from homodyne_lib.io.files import read_json, replacing, write_text
 
 # A quantity whose calibrated error is larger than this part of it is not identified: the law of its estimate is skewed, and
 # no interval of value ± error can have the right coverage on both sides.

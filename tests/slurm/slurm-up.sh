@@ -23,6 +23,14 @@ ended() { # exit status: a start that failed leaves nothing behind but what the 
     fi
 }
 
+cluster_lives() {
+    local file
+    for file in "$SLURM_STATE"/*.pid; do
+        [[ -s $file && $(cat "/proc/$(<"$file")/comm" 2>/dev/null) == "$(basename "$file" .pid)" ]] && return 0
+    done
+    return 1
+}
+
 until_works() { # seconds, sentence for failure, command...
     local end=$((SECONDS + $1)) sentence=$2
     shift 2
@@ -53,10 +61,12 @@ if [[ -e /etc/slurm/slurm.conf && $(readlink /etc/slurm/slurm.conf) != "$SLURM_S
     echo "slurm-up: /etc/slurm/slurm.conf says that this machine belongs to a cluster. Use another machine." >&2
     exit 1
 fi
-if [[ -e $SLURM_STATE ]]; then
-    echo "slurm-up: $SLURM_STATE is there, so a cluster is up or was left behind. Call slurm-down.sh first." >&2
+if cluster_lives; then
+    echo "slurm-up: a cluster is up in $SLURM_STATE. Call slurm-down.sh first." >&2
     exit 1
 fi
+# What a cluster left behind that went down with its machine.
+./slurm-down.sh
 if ! all_programs; then
     echo "slurm-up: installing ${packages[*]}"
     apt-get update -qq

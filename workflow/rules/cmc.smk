@@ -22,7 +22,7 @@ rule sample_shard:
     threads: processes
     resources:
         mem_mb=memory_mb(1500, copies=1.5),
-        runtime=minutes(60, per_million=30),
+        runtime=minutes(60, per_million=2),
     params:
         settings=config["cmc"],
         scaling=config["scaling"],
@@ -52,7 +52,7 @@ rule weigh_shard:
     threads: 1
     resources:
         mem_mb=memory_mb(1500, copies=1.5),
-        runtime=minutes(10, per_million=10),
+        runtime=minutes(20, per_million=2),
     params:
         settings=config["cmc"],
         scaling=config["scaling"],

@@ -1,21 +1,30 @@
 """Tables, their checks, and the answers to "which file?"; no rules."""
 
 import sys
-from functools import cache
+from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 # .../workflow/rules -> the repository, also when another workflow uses this one as a module.
 HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 sys.path[:0] = [str(HOUSE), str(HOUSE / "workflow" / "scripts")]
 
-from homodyne_lib.parameter_scales import search_bounds
-from homodyne_lib.physics import is_static, parameter_names
-from homodyne_lib.selection import parse_phi_ranges
-from homodyne_lib.shards import chain_processes, shard_count
-from homodyne_lib.two_time import two_time_shape
-from sources import environment, sources_of, stamp
-from tables import checked, read_datasets, read_extra_columns, read_simulation
+from homodyne_lib.io.files import check_writable
+from homodyne_lib.model.scales import search_bounds
+from homodyne_lib.model.parameters import is_static, parameter_names
+from homodyne_lib.sampling.shards import chain_processes, shard_count
+from report_text.wording import one_line
+from plan import fault_of, surveyed
+from schemas import checked
+from sources import environment, sources_of
+from tables import read_datasets, read_extra_columns, unusual
+from user_yaml import read_settings
+
+
+def say(sentence):
+    """A line on the terminal, of the run itself and not of its jobs, which read this file again."""
+    if workflow.is_main_process:
+        print(one_line(sentence), file=sys.stderr, flush=True)
 
 
 def or_stop(function, *args):
@@ -23,23 +32,71 @@ def or_stop(function, *args):
     try:
         return function(*args)
     except ValueError as error:
-        raise WorkflowError(str(error)) from None
+        # Snakemake would show an exception with the place in this file, which is not where the mistake is.
+        say(str(error))
+        sys.exit(1)
 
 
+def read_config():
+    """Settings of the project and, over them, of the command line, all read as data.
+
+    Snakemake's own reader stops at an empty file, keeps the last of two equal keys and can run code.
+    """
+    overlays, project = workflow.overwrite_configfiles, Path("config/config.yaml")
+    if project.is_symlink() or project.exists():
+        update_config(config, or_stop(read_settings, project))
+        workflow.configfiles.append(str(project))
+    for path in overlays:
+        or_stop(read_settings, path)
+    update_config(config, workflow.config_settings.overwrite_config)
+
+
+# Snakemake keeps notes even of a dry run, and would end with a traceback.
+if workflow.is_main_process:
+    for folder in (".snakemake", "results"):
+        or_stop(check_writable, folder)
+# A workflow that uses this one as a module may hand over a configuration of its own.
+if not workflow.modifier.skip_configfile:
+    read_config()
 or_stop(checked, config, "config", "configuration")
 or_stop(search_bounds, parameter_names("laminar_flow"), config["nlsq"]["bounds"])
 TABLE = or_stop(read_datasets, config["datasets"], config["report"]["columns"])
 COLUMNS = or_stop(read_extra_columns, config["datasets"], config["report"]["columns"])
+FILES = surveyed(
+    {name: row for name, row in TABLE.items() if "fault" not in row},
+    trust_faults=not workflow.is_main_process,
+)
+FAULTS = {
+    name: fault
+    for name, row in TABLE.items()
+    if (
+        fault := row.get("fault") or fault_of(row, FILES[name], config["cmc"]["shards"])
+    )
+}
+"""Rows that cannot be analysed, and why: they end alone, before any of their jobs."""
 DATASETS = list(TABLE)
-SIMULATED = [name for name, row in TABLE.items() if row["format"] == "speckle-sim"]
+SOUND = [name for name in DATASETS if name not in FAULTS]
+SIMULATED = [name for name in SOUND if TABLE[name]["format"] == "speckle-sim"]
 CALIBRATION = (
     "results/{dataset}/calibration.json" if config["uncertainty"] == "speckle" else []
 )
 ENVIRONMENT = environment()
 
 
+for name, fault in FAULTS.items():
+    say(f"{name}: {fault}")
+for name in SOUND:
+    for note in [*unusual(TABLE[name]), *FILES[name]["notes"]]:
+        say(f"{name}: {note}")
+
+
+def one_of(names):
+    """Constraint of a wildcard to these names; no value is one of none."""
+    return "|".join(names) or "(?!)"
+
+
 wildcard_constraints:
-    dataset="|".join(DATASETS),
+    dataset=one_of(DATASETS),
     shard=r"\d+",
     n_shards=r"\d+",
 
@@ -55,43 +112,21 @@ def row_part(*columns):
     }
 
 
-def table_file(wildcards):
-    """The file of a row; absent from the inputs when missing, so that its rule can say so and others go on."""
-    path = row_of(wildcards)["path"]
-    return local(path) if Path(path).is_file() else []
-
-
 def stamp_of_file(wildcards):
-    return stamp(row_of(wildcards)["path"])
+    """What differs when another file takes the place of a row's. The file itself is no input: Snakemake would read braces
+    in its name as wildcards, and stop at a time stamp in the future."""
+    return FILES[wildcards.dataset]["stamp"]
 
 
-def data_file(wildcards):
-    """The measured or simulated file."""
-    if wildcards.dataset in SIMULATED:
-        return f"results/{wildcards.dataset}/simulated.h5"
-    return table_file(wildcards)
+def simulated_file(wildcards):
+    """The simulated file, where the row describes one."""
+    simulated = wildcards.dataset in SIMULATED
+    return f"results/{wildcards.dataset}/simulated.h5" if simulated else []
 
 
-@cache
 def shape_of(dataset):
-    """(n_phi, n_frames) of a dataset, from the file's headers or the simulation's description; None if they are bad."""
-    row = TABLE[dataset]
-    try:
-        if row["format"] == "speckle-sim":
-            plan = read_simulation(row["path"], parameter_names(row["analysis_mode"]))
-            return len(plan["phi"]), plan["n_frames"]
-        return two_time_shape(
-            row["path"],
-            format=row["format"],
-            wavevector_q=row["wavevector_q"],
-            q_tolerance=row["q_tolerance"],
-            phi_ranges=parse_phi_ranges(row["phi_ranges"]),
-            start_frame=row["start_frame"],
-            end_frame=row["end_frame"],
-        )
-    except ValueError:
-        # Simulate, or ingest, says what is wrong and ends this dataset; the others go on.
-        return None
+    """(n_phi, n_frames) of a dataset; None where its row cannot be analysed."""
+    return None if dataset in FAULTS else FILES[dataset]["shape"]
 
 
 def n_shards(wildcards):
@@ -106,9 +141,11 @@ def shard_files(wildcards):
 
 def processes(wildcards):
     """Chains of a shard that are worth a process each; Snakemake gives no job more cores than there are."""
+    shape = shape_of(wildcards.dataset)
+    if shape is None:
+        return 1
     return chain_processes(
-        *(shape_of(wildcards.dataset) or (0, 0)),
-        int(wildcards.n_shards),
+        *shape,
         flow=not is_static(TABLE[wildcards.dataset]["analysis_mode"]),
         n_chains=config["cmc"]["chains"],
     )
@@ -165,10 +202,12 @@ def minutes(start, per_million=0):
 
 
 def failures():
-    """What went wrong, one line a dataset, from the logs that end in an error."""
+    """What went wrong, one line a dataset: faults of rows, and errors in which logs end."""
+    for name, fault in FAULTS.items():
+        yield f"{name}: {one_line(fault)}"
     for path in (
         path
-        for name in DATASETS
+        for name in SOUND
         for path in sorted(Path(f"results/{name}/logs").glob("*.log"))
     ):
         for line in path.read_text(encoding="utf-8").splitlines()[-1:]:
@@ -177,7 +216,11 @@ def failures():
 
 
 def summarise_what_is_there():
-    """After a failure: the summary of the finished datasets, and the sentences of those that failed."""
+    """After a failure: the summary of the finished datasets, and the sentences of those that failed.
+
+    Of a summary that cannot be written there is a sentence.
+    """
+    from homodyne_lib.io.files import refusal
     from summarise import FILES, summarise
 
     # A dataset may have failed in more than one job; each sentence counts.
@@ -198,10 +241,16 @@ def summarise_what_is_there():
             Path(path).is_file() for path in files.values()
         ):
             states[name] = "This dataset is not finished."
-    summarise(
-        paths,
-        "results/summary.html",
-        "results/summary.csv",
-        columns=COLUMNS,
-        failures={name: text for name, text in states.items() if text},
-    )
+    try:
+        summarise(
+            paths,
+            "results/summary.html",
+            "results/summary.csv",
+            columns=COLUMNS,
+            failures={name: text for name, text in states.items() if text},
+        )
+    except (OSError, ValueError) as error:
+        reason = refusal(error, "results")
+        if reason is None:
+            raise
+        print(f"summary: results cannot be written: {reason}", file=sys.stderr)

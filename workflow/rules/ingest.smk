@@ -1,21 +1,43 @@
 """From the detector's file to the canonical one.
 
-REQUIRED INPUTS: the file of the dataset's row, or a simulation's description.
+REQUIRED INPUTS: the file of the dataset's row, or a simulation's description, known by its stamp.
 OUTPUTS: results/{dataset}/c2.h5, results/{dataset}/scaling.json.
-STEPS: simulate (where asked for), ingest, correct the diagonal, estimate the scaling.
+STEPS: simulate (where asked for), ingest, correct the diagonal, estimate the scaling. A row with a fault is refused.
 """
+
+
+localrules:
+    refuse,
+
+
+rule refuse:
+    """Take the place of ingest where a row cannot be analysed, and fail with the reason."""
+    output:
+        "results/{dataset}/ingested.h5",
+    log:
+        "results/{dataset}/logs/ingest.log",
+    wildcard_constraints:
+        dataset=one_of(FAULTS),
+    retries: 0
+    conda:
+        "../../envs/homodyne.yaml"
+    threads: 1
+    params:
+        fault=lambda w: FAULTS[w.dataset],
+    script:
+        "../scripts/refuse.py"
 
 
 rule simulate:
     """Simulate speckle movies with known truth and write their c2 in the APS layout."""
-    input:
-        table_file,
     output:
         "results/{dataset}/simulated.h5",
     log:
         "results/{dataset}/logs/simulate.log",
     benchmark:
         "results/{dataset}/benchmarks/simulate.tsv"
+    wildcard_constraints:
+        dataset=one_of(SIMULATED),
     conda:
         "../../envs/homodyne.yaml"
     threads: 1
@@ -42,13 +64,15 @@ rule simulate:
 rule ingest:
     """Read the bins and frames of a row, complete the matrices, check them, estimate the noise."""
     input:
-        data=data_file,
+        data=simulated_file,
     output:
         temp("results/{dataset}/ingested.h5"),
     log:
         "results/{dataset}/logs/ingest.log",
     benchmark:
         "results/{dataset}/benchmarks/ingest.tsv"
+    wildcard_constraints:
+        dataset=one_of(SOUND),
     conda:
         "../../envs/homodyne.yaml"
     threads: 1
@@ -65,6 +89,7 @@ rule ingest:
             "dt",
             "start_frame",
             "end_frame",
+            "bad_frames",
             "phi_ranges",
         ),
         stamp=stamp_of_file,

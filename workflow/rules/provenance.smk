@@ -8,7 +8,6 @@ OUTPUTS: results/{dataset}/provenance.json, the only one with times and hosts in
 rule record_provenance:
     """Write down inputs, settings, code, packages and machine, and what each stage took."""
     input:
-        source=table_file,
         results=[
             *collect(
                 "results/{{dataset}}/{file}",

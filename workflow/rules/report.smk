@@ -19,9 +19,7 @@ rule write_report:
         cmc="results/{dataset}/cmc.json",
         parameters="results/{dataset}/parameters.csv",
         calibration=CALIBRATION,
-        truth=lambda w: (
-            f"results/{w.dataset}/simulated.h5" if w.dataset in SIMULATED else []
-        ),
+        truth=simulated_file,
         notebook=HOUSE / "workflow/notebooks/report.ipynb",
         templates=collect(
             HOUSE / "workflow/report/page.{part}", part=["html", "css", "typ", "lua"]
@@ -88,14 +86,16 @@ rule write_report:
 rule summarise:
     """Put the key numbers of all datasets into one table, and draw them against the columns of the user."""
     input:
-        c2=collect("results/{dataset}/c2.h5", dataset=DATASETS),
-        scaling=collect("results/{dataset}/scaling.json", dataset=DATASETS),
-        nlsq=collect("results/{dataset}/nlsq.json", dataset=DATASETS),
-        posterior=collect("results/{dataset}/posterior.nc", dataset=DATASETS),
-        cmc=collect("results/{dataset}/cmc.json", dataset=DATASETS),
-        parameters=collect("results/{dataset}/parameters.csv", dataset=DATASETS),
-        page=collect("results/{dataset}/report.html", dataset=DATASETS),
-        calibration=collect(CALIBRATION, dataset=DATASETS),
+        c2=collect("results/{dataset}/c2.h5", dataset=SOUND),
+        scaling=collect("results/{dataset}/scaling.json", dataset=SOUND),
+        nlsq=collect("results/{dataset}/nlsq.json", dataset=SOUND),
+        posterior=collect("results/{dataset}/posterior.nc", dataset=SOUND),
+        cmc=collect("results/{dataset}/cmc.json", dataset=SOUND),
+        parameters=collect("results/{dataset}/parameters.csv", dataset=SOUND),
+        page=collect("results/{dataset}/report.html", dataset=SOUND),
+        calibration=collect(CALIBRATION, dataset=SOUND),
+        # No summary of all datasets without those whose rows have a fault: it is written when the run has failed.
+        refused=collect("results/{dataset}/ingested.h5", dataset=FAULTS),
         templates=collect(
             HOUSE / "workflow/report/page.{part}", part=["html", "css", "lua"]
         ),
@@ -117,7 +117,7 @@ rule summarise:
         mem_mb=1000,
         runtime=10,
     params:
-        datasets=DATASETS,
+        datasets=SOUND,
         columns=COLUMNS,
         sources=sources_of("summarise.py"),
         environment=ENVIRONMENT,

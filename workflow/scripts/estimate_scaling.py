@@ -2,18 +2,16 @@
 
 import script_support
 
-from homodyne_lib.data import read_correlations
-from homodyne_lib.files import write_json
-from homodyne_lib.scaling_utils import estimate_scaling_from_matrices
+from homodyne_lib.io.correlations import read_correlations
+from homodyne_lib.steps.quantiles import quantile_scaling
 
 
 def estimate_scaling(path_to_c2, path_to_output, progress):
     """Write scaling.json: quantile contrast and offset by angle, and warnings about them."""
-    record = read_correlations(path_to_c2)
-    contrast, offset, warnings = estimate_scaling_from_matrices(record.c2, record.phi)
-    for warning in warnings:
+    estimate = quantile_scaling(read_correlations(path_to_c2))
+    for warning in estimate.warnings:
         progress(f"Warning: {warning}")
-    write_json(path_to_output, {"phi": record.phi, "contrast": contrast, "offset": offset, "warnings": list(warnings)})
+    estimate.write(path_to_output)
 
 
 script_support.run(globals().get("snakemake"), lambda job, log: estimate_scaling(job.input[0], job.output[0], log))

@@ -1,18 +1,16 @@
 """Read one row's measurement from its file, estimate the noise, and write the canonical record."""
 
-from dataclasses import replace
-
 import script_support
 
-from homodyne_lib.data import write_correlations
-from homodyne_lib.noise import estimate_sigma
-from homodyne_lib.selection import parse_phi_ranges
-from homodyne_lib.two_time import read_two_time
+from homodyne_lib.io.bin_selection import parse_phi_ranges
+from homodyne_lib.io.correlations import write_correlations
+from homodyne_lib.io.frame_selection import parse_bad_frames
+from homodyne_lib.steps.ingested import ingested
 
 
 def ingest(path_to_data, path_to_output, row, progress):
     """Read, check, estimate the noise, write."""
-    record = read_two_time(
+    record = ingested(
         path_to_data,
         format=row["format"],
         wavevector_q=row["wavevector_q"],
@@ -21,13 +19,14 @@ def ingest(path_to_data, path_to_output, row, progress):
         dt=row["dt"],
         start_frame=row["start_frame"],
         end_frame=row["end_frame"],
+        bad_frames=parse_bad_frames(row["bad_frames"]),
         stator_rotor_gap=row.get("stator_rotor_gap"),
     )
     n_phi, n_frames, _ = record.c2.shape
     progress(f"{n_phi} angles × {n_frames} frames at q = {record.q:.5g} 1/Å from {record.source}")
     for note in record.notes:
         progress(f"Note: {note}")
-    write_correlations(path_to_output, replace(record, sigma=estimate_sigma(record.c2)))
+    write_correlations(path_to_output, record)
 
 
 script_support.run(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import os
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -10,10 +12,16 @@ import pypandoc
 import typst
 
 FOLDER = Path(__file__).resolve().parents[1] / "report"
+# pandoc of the environment, from its wheel or from conda: pypandoc prefers any newer one of the machine.
+_PANDOCS = (Path(pypandoc.__file__).parent / "files" / "pandoc", Path(sys.prefix) / "bin" / "pandoc")
+os.environ["PYPANDOC_PANDOC"] = next((str(path) for path in _PANDOCS if path.is_file()), "")
 # Raw HTML stays text; quotes and dashes stay as they were written.
 _MARKDOWN = "markdown-raw_html-raw_tex-smart"
 # Pipe tables wider than 10000 columns would get columns of the widths of their rules.
-_OPTIONS = ["--wrap=none", "--columns=10000", f"--lua-filter={FOLDER / 'page.lua'}", "--fail-if-warnings"]
+_OPTIONS = [
+    *("--wrap=none", "--columns=10000", f"--lua-filter={FOLDER / 'page.lua'}", "--fail-if-warnings"),
+    f"--data-dir={FOLDER}",  # no templates and filters of the user
+]
 
 
 def render(markdown: str, title: str, images: str | Path = ".", contents: bool = False) -> str:

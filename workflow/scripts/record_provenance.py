@@ -1,14 +1,16 @@
 """Write down what the results of a dataset were made of and with, and what each stage took."""
 
+import script_support
+
 import csv
 from pathlib import Path
 
-import script_support
 from versions import code, host, packages
 
-from homodyne_lib.data import read_header
-from homodyne_lib.files import write_json
-from homodyne_lib.hdf5 import file_sha256, open_hdf5
+from homodyne_lib.io.correlations import read_header
+from homodyne_lib.io.files import write_json
+from homodyne_lib.io.hdf5 import open_hdf5
+from homodyne_lib.io.input_files import file_sha256
 
 MEASURES = {"wall [s]": "s", "cpu [s]": "cpu_time", "memory [MiB]": "max_rss"}
 """What is told of a stage, and the column of Snakemake's benchmark that has it."""
@@ -69,7 +71,7 @@ script_support.run(
     lambda job, log: record(
         job.wildcards.dataset,
         list(job.input.results),
-        job.input.source,
+        job.params.row["path"],
         job.params.simulated,
         job.output[0],
         row=job.params.row,

@@ -1,56 +1,98 @@
 """What every script needs before and around its work: imports, threads, the log, and errors as sentences.
 
-Imported first: it puts the repository on the import path and fixes how many threads the numerical libraries start.
+Imported first: it keeps the user's own modules and settings out, puts the repository on the import path and fixes how many
+threads the numerical libraries start.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import site
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 HOUSE = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(HOUSE))
-OURS = (HOUSE / "homodyne_lib", HOUSE / "workflow" / "scripts")
 
+# Where a user's shell leads Python, Jupyter and pandoc to other code and settings than those of this environment.
+FOREIGN = (
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "JUPYTER_PATH",
+    "JUPYTER_CONFIG_PATH",
+    "JUPYTER_CONFIG_DIR",
+    "PYPANDOC_PANDOC",
+)
+_modules = [*os.environ.get("PYTHONPATH", "").split(os.pathsep), site.getusersitepackages()]
+sys.path[:] = [folder for folder in sys.path if folder not in _modules]
+for _variable in FOREIGN:
+    os.environ.pop(_variable, None)
+# For what a job starts, and for Matplotlib: no packages in the user's home, no settings file, no window.
+os.environ |= {"PYTHONNOUSERSITE": "1", "MATPLOTLIBRC": os.devnull, "MPLBACKEND": "agg"}
+# Where no home can be written to, it keeps its list of fonts among the temporary files, and warns of that.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+sys.path.insert(0, str(HOUSE))
+LIBRARY, SCRIPTS = HOUSE / "homodyne_lib", HOUSE / "workflow" / "scripts"
+
+# Settings of JAX that a shell or a module system carries are meant for other programs: they end jobs, or change numbers.
+for name in [name for name in os.environ if name.startswith(("JAX_", "XLA_"))]:
+    if (name, os.environ[name]) != ("JAX_PLATFORMS", "cpu"):  # the one platform that every machine has
+        del os.environ[name]
 # A job has the cores that its rule asks for; one thread also keeps the order of floating-point sums, and so the bits.
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+from compiled_programs import cache_settings  # noqa: E402 - these stand in the repository
+from report_text.wording import one_line  # noqa: E402
+
+os.environ |= cache_settings(HOUSE)
 
 
 class Log:
-    """Lines that go to the job's log and, with the job's name, to the terminal."""
+    """Lines that go to the job's log and, with the job's name, to the terminal; there also where no log can be written.
+
+    What is not printable is written out.
+    """
 
     def __init__(self, path: str, name: str):
         self.path, self.name = Path(path), name
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("", encoding="utf-8")
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text("", encoding="utf-8")
 
     def write(self, text: str) -> None:
         """A line for the log alone."""
-        with self.path.open("a", encoding="utf-8") as stream:
-            print(text, file=stream)
+        with suppress(OSError), self.path.open("a", encoding="utf-8") as stream:
+            print(one_line(text), file=stream)
 
     def __call__(self, text: str) -> None:
         self.write(text)
-        print(f"[{self.name}] {text}", file=sys.stderr, flush=True)
+        print(one_line(f"[{self.name}] {text}"), file=sys.stderr, flush=True)
+
+
+def refuse(sentence: str) -> None:
+    """Raise a sentence as one of ours; a job runs a copy of its script, which stands elsewhere."""
+    raise ValueError(sentence)
 
 
 def is_told(error: Exception) -> bool:
     """Whether it is a ValueError that this repository raises: bad input, told in one sentence."""
     origin = traceback.extract_tb(error.__traceback__)[-1]
-    ours = Path(origin.filename).resolve().parent in OURS and str(origin.line).startswith("raise")
+    folders = Path(origin.filename).resolve().parents
+    ours = (LIBRARY in folders or SCRIPTS in folders) and str(origin.line).startswith("raise")
     return isinstance(error, ValueError) and ours
 
 
 def run(job: Any, work: Callable[[Any, Log], None]) -> None:
     """Do the work of a Snakemake job; without one (the script was imported) do nothing.
 
-    An error that :func:`is_told` ends the job without a traceback. Anything else, also a ValueError from a library's
-    depths, is a defect of ours and keeps its traceback.
+    An error that :func:`is_told` ends the job without a traceback, and so does a disk that refuses to be written to. Anything
+    else, also a ValueError from a library's depths, is a defect of ours and keeps its traceback.
     """
     if job is None:
         return
@@ -66,8 +108,12 @@ def run(job: Any, work: Callable[[Any, Log], None]) -> None:
         # For those who ask what a job costs beside its work, and no line for the terminal.
         log.write(f"Work: {end.elapsed - begin.elapsed:.2f} s, of processors {sum(end[:4]) - sum(begin[:4]):.2f} s")
     except Exception as error:
-        if is_told(error):
-            log(f"Error: {error}")
+        from homodyne_lib.io.files import refusal
+
+        reason = refusal(error, Path(job.output[0]).parent)
+        if is_told(error) or reason is not None:
+            log(f"Error: {error}" if is_told(error) else f"Error: results cannot be written: {reason}")
             sys.exit(1)
-        log(traceback.format_exc())
+        for line in traceback.format_exc().splitlines():
+            log(f"  {line}")
         raise

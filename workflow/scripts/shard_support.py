@@ -1,35 +1,26 @@
-"""What the jobs of shards share: the posterior of a shard as configured, and the shards that can be used."""
+"""What the jobs of shards share: the posterior of a shard as configured, and what became of each shard."""
 
-import hashlib
-
-from scaling_support import configured_scaling
-
-from homodyne_lib.data import read_rows
-from homodyne_lib.files import read_json
-from homodyne_lib.posterior import ShardPosterior
-from homodyne_lib.problem import make_problem
-from homodyne_lib.shard_files import read_shard
+from homodyne_lib.io.correlations import read_rows
+from homodyne_lib.results.fits import Fit, QuantileScaling
+from homodyne_lib.sampling.shard_files import read_shard
+from homodyne_lib.steps.sampled import shard_posterior
 
 
-def seed_of(*about):
-    """A seed of its own for every such thing, the same in every run."""
-    return int.from_bytes(hashlib.sha256("/".join(map(str, about)).encode()).digest()[:4], "little")
-
-
-def shard_posterior(path_to_c2, path_to_scaling, path_to_nlsq, shard, n_shards, scaling, nlsq) -> ShardPosterior:
+def read_posterior(path_to_c2, path_to_scaling, path_to_nlsq, shard, n_shards, scaling, nlsq):
     """Posterior of shard ``shard`` of ``n_shards``: its rows of c2, anchored at the fit of all."""
-    fit = read_json(path_to_nlsq)
-    band = read_rows(path_to_c2, slice(shard, -1, n_shards))
-    per_angle = configured_scaling(scaling, band.phi, read_json(path_to_scaling))
-    problem = make_problem(band, per_angle, fit["analysis_mode"], fit["shear_convention"])
-    values = [*(entry["value"] for entry in fit["parameters"].values()), *fit["coefficients"].values()]
-    noise_scale = (fit["chi2"] / fit["n_points"]) ** 0.5
-    return ShardPosterior(problem, values, n_shards, nlsq["bounds"], nlsq["fixed"], noise_scale)
-
-
-def posterior_of(job) -> ShardPosterior:
-    """Posterior of the shard that a job is for."""
     return shard_posterior(
+        read_rows(path_to_c2, slice(shard, -1, n_shards)),
+        Fit.read(path_to_nlsq),
+        QuantileScaling.read(path_to_scaling),
+        n_shards,
+        fourier_order=scaling["fourier_order"],
+        **nlsq,
+    )
+
+
+def posterior_of(job):
+    """Posterior of the shard that a job is for."""
+    return read_posterior(
         job.input.c2,
         job.input.scaling,
         job.input.nlsq,
@@ -40,29 +31,13 @@ def posterior_of(job) -> ShardPosterior:
     )
 
 
-def usable_shards(paths, least):
-    """Draws and reports by number of the shards whose chains can be used, and why the others cannot.
+def outcomes(paths):
+    """Draws and report of every shard, or the sentence that stands in their place."""
 
-    Raises
-    ------
-    ValueError
-        If their share is below ``least``.
-    """
-    used, failed = {}, []
-    for number, path in enumerate(paths):
+    def outcome(path):
         try:
-            draws, report = read_shard(path)
+            return read_shard(path)
         except ValueError as error:
-            failed.append({"shard": number, "reason": str(error)})
-            continue
-        if report["usable"]:
-            used[number] = draws, {"shard": number, **report}
-        else:
-            failed.append({"shard": number, "reason": "; ".join(report["reasons"]) + "."})
-    if len(used) < max(1, least * len(paths)):
-        told = " ".join(f"Shard {entry['shard']}: {entry['reason']}" for entry in failed)
-        raise ValueError(
-            f"only {len(used)} of {len(paths)} shards can be used, and cmc.min_good_shards asks for a share of {least:g}. "
-            f"{told}"
-        )
-    return used, failed
+            return str(error)
+
+    return [outcome(path) for path in paths]

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from stat import S_ISREG
 
 import yaml
 
@@ -36,7 +37,7 @@ def _code(path: Path) -> str:
 
 
 def _names(path: Path) -> Iterator[str]:
-    """Dotted names that a file imports, wherever the statement stands."""
+    """Dotted names that a file imports, wherever the statement stands; what is imported from a module may be a module."""
     for node in ast.walk(ast.parse(_code(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -50,11 +51,10 @@ def imported(path: Path) -> frozenset[Path]:
     """Modules of the library and neighbours of the scripts that a file imports itself."""
     found = set()
     for name in _names(path):
-        package, _, module = name.partition(".")
-        if package == PACKAGE:
-            found |= {HOUSE / PACKAGE / "__init__.py", HOUSE / PACKAGE / f"{module}.py"}
-        else:
-            found.add(SCRIPTS / f"{package}.py")
+        package, *modules = name.split(".")
+        top = (HOUSE if package == PACKAGE else SCRIPTS) / package
+        folders = [top.joinpath(*modules[:depth]) for depth in range(len(modules) + 1)]
+        found |= {folder / "__init__.py" for folder in folders} | {folder.with_suffix(".py") for folder in folders}
     return frozenset(file for file in found if file.is_file())
 
 
@@ -106,9 +106,12 @@ def stamp(path: str | Path) -> str | None:
     The digest of a small file; size [B] and age [s] of one whose reading would hold up every plan.
     """
     path = Path(path)
-    if not path.is_file():
+    try:
+        status = path.stat()
+    except OSError:
         return None
-    status = path.stat()
+    if not S_ISREG(status.st_mode):
+        return None
     if status.st_size < _SMALL:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     return f"{status.st_size} {int(status.st_mtime)}"

@@ -1,21 +1,28 @@
 """Put the key numbers of all datasets side by side: a table for programs and a page for people."""
 
+import script_support
+
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import script_support
 from page import render
+from report_text.dataset import Dataset
+from report_text.sentences import RATE_SYMBOLS, flow_found, sound, warnings_of
+from report_text.tables import figure_block, markdown_table
+from report_text.wording import escape, quantity
+from scipy.stats import circmean
+from tables import value_columns
 
-from homodyne_lib import result_figures
-from homodyne_lib.comparison import shrink
-from homodyne_lib.dataset_results import read_results
-from homodyne_lib.files import replacing, write_text
-from homodyne_lib.hdf5 import open_hdf5
-from homodyne_lib.physics import PARAMETERS
-from homodyne_lib.report import RATE_SYMBOLS, RATE_UNITS, flow_found, sound, warnings_of
-from homodyne_lib.report_parts import figure_block, markdown_table
-from homodyne_lib.wording import escape, quantity
+from homodyne_lib.figures import result_figures
+from homodyne_lib.figures.comparison import shrink, with_gaps
+from homodyne_lib.io.files import replacing, write_text
+from homodyne_lib.io.hdf5 import open_hdf5
+from homodyne_lib.model.frames import frame_offsets
+from homodyne_lib.model.kernels import convention_in_words
+from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
+from homodyne_lib.model.scales import nearest_image
 
 FILES = {
     "c2": "c2.h5",
@@ -31,16 +38,6 @@ _THUMBNAIL = 60  # pixels of c2
 _FLOW = {"gamma_dot", "gamma_dot_t0", "beta", "gamma_dot_t_offset", "phi0"}
 
 
-def _unit(name):
-    return RATE_UNITS[name] if name in RATE_UNITS else PARAMETERS[name].unit
-
-
-def _headers(name):
-    """Columns of summary.csv for a parameter or a rate and for its error, with their unit."""
-    unit = f" [{_unit(name)}]" if _unit(name) else ""
-    return f"{name}{unit}", f"{name}_error{unit}"
-
-
 def key_numbers(results):
     """One row of summary.csv."""
     header = results.header
@@ -48,43 +45,49 @@ def key_numbers(results):
     row = {
         "dataset": results.dataset,
         "status": "finished",
-        "analysis_mode": results.nlsq["analysis_mode"],
+        "analysis_mode": results.fit.analysis_mode,
         "q [1/Å]": header["q"],
         "angles": len(header["phi"]),
         "frames": len(header["frames"]),
         "dt [s]": header["dt"],
-        "reduced_chi2": results.nlsq["reduced_chi2"],
-        "converged": bool(results.nlsq["converged"] and results.cmc["n_converged"] == results.cmc["n_shards"]),
+        "reduced_chi2": results.fit.reduced_chi2,
+        "converged": bool(results.fit.converged and results.report.n_converged == results.report.n_shards),
+        "misfit": results.fit.misfit.detected,
         "sound": sound(results),
         "flow_detected": flow_found(results),
+        "shear_convention": None if flow_found(results) is None else convention_in_words(results.fit.shear_convention),
         "mid_record [s]": middle,
     }
     for curve in RATE_UNITS:
         draws = results.rates(curve, [middle])["draws"][:, 0] if curve in results.curves else np.full(2, np.nan)
-        row |= zip(_headers(curve), (draws.mean(), draws.std(ddof=1)), strict=True)
+        row |= zip(value_columns(curve), (draws.mean(), draws.std(ddof=1)), strict=True)
     row["warnings"] = len(warnings_of(results))
     for name in PARAMETERS:
-        known = name in results.nlsq["parameters"]
-        row |= zip(_headers(name), results.table.loc[name, ["value", "error"]] if known else [np.nan] * 2, strict=True)
+        known = name in results.fit.parameters
+        row |= zip(
+            value_columns(name), results.table.loc[name, ["value", "error"]] if known else [np.nan] * 2, strict=True
+        )
     return row
 
 
 def thumbnail(results, path_to_c2, folder):
     """Markdown of a small picture of the data and the rates, which is left in ``folder``."""
     with open_hdf5(path_to_c2) as file:
-        c2 = np.asarray(file["c2"][0], dtype=float)
+        c2 = with_gaps(np.asarray(file["c2"][0], dtype=float), frame_offsets(results.header["frames"]))
     curves = [results.rates(curve, results.rate_times)["draws"] for curve in results.curves]
     drawn = result_figures.thumbnail(shrink(c2, -(-len(c2) // _THUMBNAIL)), results.rate_times, curves)
     words = "Data at the first angle, and the diffusion coefficient over time"
     words += " and the shear rate over time" if len(curves) > 1 else ""
-    return figure_block(drawn, folder, results.dataset, "", f"{words}; the report has them with numbers.").strip()
+    return figure_block(
+        drawn, folder, results.dataset, "", f"{words}; the report has them with numbers.", vectors=False
+    ).strip()
 
 
 def _rate_cell(row, curve):
     """A rate at mid-record, if the model has it and the data show it."""
     if curve == "gamma_dot" and row["flow_detected"] is not True:
         return "–" if row["flow_detected"] is None else "not detected"
-    value, error = _headers(curve)
+    value, error = value_columns(curve)
     return quantity(row[value], row[error])
 
 
@@ -102,7 +105,7 @@ def overview(rows, pictures):
             row["analysis_mode"].replace("_", " "),
             f"{row['q [1/Å]']:.5g}",
             f"{row['angles']} × {row['frames']}",
-            f"{row['reduced_chi2']:.3f}",
+            f"{row['reduced_chi2']:.3f}" + " **misfit**" * row["misfit"],
             words[row["converged"]],
             flow[row["flow_detected"]],
             _rate_cell(row, "D"),
@@ -113,10 +116,22 @@ def overview(rows, pictures):
     ]
     note = (
         "Rates are posterior means ± standard deviations at the middle of each record. A name leads to the report, "
-        "which says how far its error bars can be trusted. Below it: c2 at the first angle, then the rates with 95 % "
-        "bands, from zero, over the logarithm of time."
+        "which says how far its error bars can be trusted. At a misfit the model does not describe the data. Below it: c2 at "
+        "the first angle, then the rates with 95 % bands, from zero, over the logarithm of time."
+    )
+    note += "".join(
+        f" Shear rates: {words}." for words in dict.fromkeys(row["shear_convention"] for row in rows) if words
     )
     return f"{note}\n\n{markdown_table(columns, cells)}"
+
+
+def about_their_mean(name, values):
+    """Values of a periodic parameter, shape (n,), where they are nearest to their circular mean; NaN stays."""
+    values, period = np.asarray(values, dtype=float), PARAMETERS[name].period
+    if not np.isfinite(period):
+        return values
+    mean = circmean(values, low=-0.5 * period, high=0.5 * period, nan_policy="omit")
+    return nearest_image([name], values[:, None], mean)[:, 0]
 
 
 def trend(rows, column, values, folder, stem):
@@ -126,10 +141,12 @@ def trend(rows, column, values, folder, stem):
     for name in [*RATE_UNITS, *PARAMETERS]:
         # A flow that the data do not show has no values.
         shown = [name not in _FLOW or row["flow_detected"] for row in chosen]
-        pairs = [[row[h] if s else np.nan for row, s in zip(chosen, shown, strict=True)] for h in _headers(name)]
+        pairs = [[row[h] if s else np.nan for row, s in zip(chosen, shown, strict=True)] for h in value_columns(name)]
         if np.isfinite(pairs[0]).sum() > 1:
+            if name in PARAMETERS:
+                pairs[0] = about_their_mean(name, pairs[0])
             symbol = f"{RATE_SYMBOLS[name]} at mid-record" if name in RATE_UNITS else f"${PARAMETERS[name].symbol}$"
-            quantities[f"{symbol} [{_unit(name)}]" if _unit(name) else symbol] = pairs
+            quantities[symbol + value_columns(name)[0].removeprefix(name)] = pairs
     if not quantities:
         return f"{heading}Fewer than two finished datasets have a number in this column."
     x = [values[row["dataset"]][column] for row in chosen]
@@ -139,7 +156,7 @@ def trend(rows, column, values, folder, stem):
         "datasets whose report says not to quote them."
     )
     words = f"Points with error bars: {len(quantities)} quantities of {len(chosen)} datasets against {column}."
-    return heading + figure_block(drawn, folder, stem, caption, words)
+    return heading + figure_block(drawn, folder, stem, caption, words, vectors=False)
 
 
 def summarise(paths, path_to_page, path_to_table, *, columns, failures):
@@ -155,11 +172,11 @@ def summarise(paths, path_to_page, path_to_table, *, columns, failures):
         Dataset -> why it has no results; no file of it is read.
     """
     failed = [{"dataset": name, "status": text} for name, text in failures.items()]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=Path(path_to_page).parent, prefix=".summary.") as folder:
         rows, pictures = [], {}
         for name, files in paths.items():
             if name not in failures:
-                results = read_results(name, {"calibration": None, "truth": None} | files)
+                results = Dataset.read(name, {"calibration": None, "truth": None} | files)
                 rows.append(key_numbers(results))
                 pictures[name] = thumbnail(results, files["c2"], folder)
         total = f"{len(rows)} of {len(paths)} datasets are finished." if failed else f"{len(rows)} datasets."

@@ -1,123 +1,22 @@
 """What a user fills in, checked: configuration, table of datasets, description of a simulation.
 
-Schemas in workflow/schemas are closed and the only home of defaults; what they find wrong is told in sentences.
+A mistake in the values of one row is that row's ``fault``, which ends its dataset alone; any other is a ValueError.
 """
 
 from __future__ import annotations
 
 import csv
-import math
+import re
 from collections.abc import Iterable, Iterator
-from copy import deepcopy
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-import yaml
+from schemas import Validator, checked, is_number, schema, sentences_of
+from user_yaml import read_yaml, short
 
-SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
-
-_TYPES = {
-    "object": "a group of keys",
-    "array": "a list",
-    "string": "text",
-    "number": "a finite number",
-    "integer": "a whole number",
-}
-_LIMITS = {
-    "minimum": "at least {}",
-    "exclusiveMinimum": "above {}",
-    "exclusiveMaximum": "below {}",
-    "minItems": "a list, at least {} long",
-    "maxItems": "a list, at most {} long",
-    "pattern": "of the form {}",
-    "const": "{}",
-}
-
-
-def _is_integer(_, value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(_, value: Any) -> bool:
-    return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
-
-
-# JSON Schema takes 400.0 for an integer and NaN for a number; no count and no measurement is one.
-_Validator = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator,
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {"integer": _is_integer, "number": _is_number}
-    ),
-)
-
-
-@cache
-def schema(name: str) -> dict[str, Any]:
-    """A schema by name: config, datasets or simulation."""
-    return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
-
-
-def _allowed(error: jsonschema.ValidationError) -> str:
-    """What a value must be, in words."""
-    if error.validator == "type":
-        return _TYPES[error.validator_value]
-    if error.validator == "enum":
-        return "one of " + ", ".join(map(str, error.validator_value))
-    if error.validator == "oneOf":
-        return " or ".join(map(_allowed, error.context))
-    return _LIMITS[error.validator].format(error.validator_value)
-
-
-def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
-    """What a schema found wrong, in words: key, value, what is allowed, and what the key means."""
-    path = [str(step) for step in error.absolute_path]
-
-    def key(name: Any) -> str:
-        return ".".join([*path, str(name)])
-
-    if error.validator == "additionalProperties":
-        known = error.schema["properties"]
-        for name in error.instance.keys() - known.keys():
-            yield f"{key(name)} is not known; known are {', '.join(known)}."
-    elif error.validator == "required":
-        for name in error.validator_value:
-            if name not in error.instance:
-                yield f"{key(name)} is missing. {error.schema['properties'][name]['description']}"
-    elif "propertyNames" in error.absolute_schema_path:
-        yield f"{key(error.instance)} is not known; known are {', '.join(error.validator_value)}."
-    else:
-        name, meaning = ".".join(path) or "the content", error.schema.get("description", "")
-        yield f"{name} is {error.instance!r}; it must be {_allowed(error)}. {meaning}"
-
-
-def _complete(data: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a schema in its order, those of groups too: what the data say, or the defaults."""
-    values = {
-        name: data[name] if name in data else deepcopy(kind["default"])
-        for name, kind in schema["properties"].items()
-        if name in data or "default" in kind
-    }
-    groups = {name: kind for name, kind in schema["properties"].items() if "properties" in kind and name in values}
-    return values | {name: _complete(values[name], kind) for name, kind in groups.items()}
-
-
-def checked(data: Any, name: str, what: str) -> dict[str, Any]:
-    """Check against a schema, fill in its defaults, and take its order: that in which a user wrote changes no result.
-
-    Raises
-    ------
-    ValueError
-        One sentence for each violation, after ``what``.
-    """
-    found = {sentence.strip() for error in _Validator(schema(name)).iter_errors(data) for sentence in _sentences(error)}
-    if found:
-        raise ValueError(f"{what}: " + " Also: ".join(sorted(found)))
-    complete = _complete(data, schema(name))
-    data.clear()
-    data.update(complete)
-    return data
+from homodyne_lib.io.bin_selection import parse_phi_ranges
+from homodyne_lib.io.frame_selection import parse_bad_frames
+from homodyne_lib.model.parameters import FAR, PARAMETERS, RATE_UNITS, far_outside, outside_usual, unit_of
 
 
 def _typed(text: str, kind: str | None) -> Any:
@@ -128,62 +27,162 @@ def _typed(text: str, kind: str | None) -> Any:
         return text
 
 
-def _lines(path: str, columns: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
-    """(where, filled cells by column) of each line below the header that is neither blank nor a comment."""
+def _cells(path: str) -> list[tuple[int, list[str]]]:
+    """(number, cells) of each line that is neither blank nor a comment."""
     try:
         # Spreadsheets put a byte-order mark first and quote cells that hold a comma.
         with open(path, newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream, delimiter="\t")
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except OSError as error:
+        raise ValueError(f"{path}: the table cannot be read ({error.strerror}); check its rights.") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is not a table of tab-separated UTF-8 text ({error}); save it as one.") from None
-    lines = [(number, cells) for number, cells in lines if any(cells) and not cells[0].startswith("#")]
+    return [(number, cells) for number, cells in lines if any(cells) and not cells[0].startswith("#")]
+
+
+def _lines(path: str, columns: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    """(where, filled cells by column) of each line below the header that is neither blank nor a comment."""
+    lines = _cells(path)
     _, header = lines.pop(0) if lines else (0, [])
     for name in filter(None, header):
-        if name not in columns or header.count(name) > 1:
-            fault = "stands there twice" if name in columns else f"is not known; known are {', '.join(columns)}"
-            raise ValueError(f"{path}: the column {name!r} {fault}. Columns are separated by tabs.")
+        if header.count(name) > 1:
+            raise ValueError(f"{path}: the column {short(name)!r} stands there twice. Columns are separated by tabs.")
+        if name not in columns:
+            raise ValueError(
+                f"{path}: the column {short(name)!r} is not known; known are {', '.join(columns)}. A column of your own "
+                "with numbers is declared in config.yaml, as report.columns: [its header]. Columns are separated by tabs."
+            )
     for number, cells in lines:
         where = f"{path}, line {number}"
         # A cell beyond the header has no column either.
         named = [*header, *[""] * (len(cells) - len(header))]
         if lost := [cell for name, cell in zip(named, cells, strict=False) if cell and not name]:
-            raise ValueError(f"{where}: {lost[0]!r} stands in a column without a name; count the tabs.")
+            raise ValueError(f"{where}: {short(lost[0])!r} stands in a column without a name; count the tabs.")
         yield where, {name: cell for name, cell in zip(named, cells, strict=False) if cell}
 
 
+_UNITS = {
+    "wavevector_q": ("q", "1/nm is 0.1 1/Å"),
+    "stator_rotor_gap": ("L", "1 mm is 1e7 Å"),
+    "dt": ("dt", "1 ms is 1e-3 s"),
+}
+"""Geometry in a row: its quantity, and the likeliest other unit."""
+
+
+def _geometry(row: dict[str, Any]) -> Iterator[tuple[bool, str]]:
+    """(whether it cannot be meant, sentence) of each value of a row outside its usual range; only a flow uses the gap."""
+    flow = row["analysis_mode"] == "laminar_flow"
+    for name, (quantity, hint) in _UNITS.items():
+        if name in row and (flow or quantity != "L") and (words := outside_usual(quantity, row[name], name)):
+            far = far_outside(quantity, row[name])
+            yield far, f"{words}{f', by a factor of more than {FAR:g}' if far else ''}; check its unit ({hint})."
+
+
+def unusual(row: dict[str, Any]) -> list[str]:
+    """Sentences on the geometry of a row without fault that is outside the usual ranges."""
+    return [sentence for _, sentence in _geometry(row)]
+
+
+def _check_row(row: dict[str, Any], where: str, numbers: dict[str, Any]) -> None:
+    """Complete a row; what is wrong with its values is raised in one sentence, and ends this dataset alone."""
+    checked(row, "datasets", where)
+    for name, value in numbers.items():
+        if not is_number(None, value):
+            raise ValueError(f"{where}: {short(name)} is {short(repr(value))}; it must be a finite number.")
+    if row["analysis_mode"] == "laminar_flow" and "stator_rotor_gap" not in row:
+        raise ValueError(f"{where}: laminar_flow needs stator_rotor_gap [Å]; the cell is empty.")
+    if impossible := [sentence for far, sentence in _geometry(row) if far]:
+        raise ValueError(f"{where}: {' Also: '.join(impossible)}")
+    try:
+        parse_phi_ranges(row["phi_ranges"])
+        parse_bad_frames(row["bad_frames"])
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+_FOLDERS = ("benchmarks", "logs")
+"""What results/ holds beside the datasets."""
+# Snakemake takes values of wildcards that end so for a rule that feeds itself.
+_PERIODIC = re.compile(r"(.+)\1{19,99}$")
+
+
+def _check_name(name: str, where: str, others: Iterable[str]) -> None:
+    """Refuse what cannot be the name of a dataset and of its folder."""
+    kind = {"properties": {"dataset": schema("datasets")["properties"]["dataset"]}, "required": ["dataset"]}
+    for error in Validator(kind).iter_errors({"dataset": name} if name else {}):
+        raise ValueError(f"{where}: {next(sentences_of(error))}")
+    if name in others:
+        raise ValueError(f"{where}: dataset {name} stands in the table twice.")
+    if twin := [other for other in others if other.lower() == name.lower()]:
+        raise ValueError(
+            f"{where}: the datasets {twin[0]} and {name} differ in case only, and some disks have one folder for both; "
+            "rename one."
+        )
+    if name.lower() in _FOLDERS:
+        raise ValueError(f"{where}: results/{name} is the workflow's own folder; give the dataset another name.")
+    if _PERIODIC.search(name):
+        raise ValueError(
+            f"{where}: dataset is {name!r}; Snakemake allows no name that repeats itself 20 times; shorten it."
+        )
+
+
 def read_datasets(path: str, extra: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
-    """The table of datasets: checked rows by name, each with the ``path`` of its file; without the columns ``extra``.
+    """The table of datasets: rows by name, each with the ``path`` of its file; without the columns ``extra``.
+
+    A row with wrong values has ``fault``, a sentence that names its line; its other entries are not to be used.
 
     Raises
     ------
     ValueError
-        If the table is missing or empty, or a row is wrong; the sentence names the line.
+        If the table cannot be read, is empty, has an unknown column, or a row has no name of its own.
     """
-    from homodyne_lib.selection import parse_phi_ranges
-
     if not Path(path).is_file():
         raise ValueError(
             f"the table of datasets {path!r} is not a file in {Path.cwd()}; write it (columns: config/README.md), or "
             "name another with --config datasets=PATH."
         )
-    columns = schema("datasets")["properties"]
+    columns, extra = schema("datasets")["properties"], list(extra)
     rows: dict[str, dict[str, Any]] = {}
     for where, cells in _lines(path, columns | {name: {} for name in extra}):
-        row = {name: _typed(text, columns[name].get("type")) for name, text in cells.items() if name in columns}
-        checked(row, "datasets", where)
-        if row["dataset"] in rows:
-            raise ValueError(f"{where}: dataset {row['dataset']} stands in the table twice.")
-        if row["analysis_mode"] == "laminar_flow" and "stator_rotor_gap" not in row:
-            raise ValueError(f"{where}: laminar_flow needs stator_rotor_gap [Å]; the cell is empty.")
+        name = cells.get("dataset", "")
+        _check_name(name, where, rows)
+        row = {key: _typed(text, columns[key].get("type")) for key, text in cells.items() if key in columns}
         try:
-            parse_phi_ranges(row["phi_ranges"])
+            _check_row(row, where, {key: _typed(cells[key], "number") for key in extra if key in cells})
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
-        rows[row["dataset"]] = row | {"path": str(Path(path).parent / row["file"])}
+            row["fault"] = str(error)
+        rows[name] = row | {"path": str(Path(path).parent / cells.get("file", ""))}
     if not rows:
         raise ValueError(f"{path} holds no dataset; add a row.")
     return rows
+
+
+def value_columns(name: str) -> tuple[str, str]:
+    """Columns of summary.csv for a parameter or a rate and for its error, with their unit."""
+    unit = RATE_UNITS.get(name) or unit_of(name)
+    return tuple(f"{header} [{unit}]" if unit else header for header in (name, f"{name}_error"))
+
+
+SUMMARY = (
+    *(
+        "dataset",
+        "status",
+        "analysis_mode",
+        "q [1/Å]",
+        "angles",
+        "frames",
+        "dt [s]",
+        "reduced_chi2",
+        "converged",
+        "misfit",
+    ),
+    *("sound", "flow_detected", "shear_convention", "mid_record [s]"),
+    *(header for name in RATE_UNITS for header in value_columns(name)),
+    "warnings",
+    *(header for name in PARAMETERS for header in value_columns(name)),
+)
+"""Columns of summary.csv before those of the user."""
 
 
 def read_extra_columns(path: str, names: list[str]) -> dict[str, dict[str, float]]:
@@ -194,20 +193,22 @@ def read_extra_columns(path: str, names: list[str]) -> dict[str, dict[str, float
     Raises
     ------
     ValueError
-        If a column has no place or a name of ours, or a cell is no finite number.
+        If a column has no place or a name of ours.
     """
     columns = schema("datasets")["properties"]
     if taken := [name for name in names if name in columns]:
         raise ValueError(
             f"report.columns names {', '.join(taken)}, which the table of datasets has anyway; leave it out."
         )
+    if taken := [name for name in names if name in SUMMARY]:
+        raise ValueError(
+            f"report.columns names {taken[0]!r}, which the summary computes; give the column another header."
+        )
     found, seen = {}, set()
-    for where, cells in _lines(path, columns | {name: {} for name in names}):
+    for _, cells in _lines(path, columns | {name: {} for name in names}):
         values = {name: _typed(cells[name], "number") for name in names if name in cells}
-        for name, value in values.items():
-            if not _is_number(None, value):
-                raise ValueError(f"{where}: {name} is {value!r}; it must be a finite number.")
-        found[cells["dataset"]] = values
+        # What is no number is the fault of its row.
+        found[cells["dataset"]] = {name: value for name, value in values.items() if is_number(None, value)}
         seen |= values.keys()
     if missing := [name for name in names if name not in seen]:
         raise ValueError(f"{path}: report.columns names {missing[0]!r}, but no row has a number there; add the column.")
@@ -222,12 +223,7 @@ def read_simulation(path: str, names: list[str]) -> dict[str, Any]:
     ValueError
         If the file cannot be read, breaks the schema, or describes another model.
     """
-    try:
-        plan = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path}: this file cannot be read ({error.strerror}); check its path and rights.") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: this is not YAML ({' '.join(str(error).split())}).") from None
+    plan = read_yaml(path)
     checked(plan, "simulation", path)
     if sorted(plan["parameters"]) != sorted(names):
         raise ValueError(f"{path}: its parameters are {', '.join(plan['parameters'])}; needed are {', '.join(names)}.")

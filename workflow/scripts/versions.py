@@ -12,7 +12,7 @@ from typing import Any
 
 from sources import HOUSE, PARTS, digest, parts
 
-from homodyne_lib.files import read_json
+from homodyne_lib.io.files import read_json
 
 RECORD = "COMMIT.json"
 """In an unpacked archive, where there is no git: ``code`` of the archived tree, and the digest of its files."""

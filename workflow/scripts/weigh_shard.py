@@ -1,29 +1,24 @@
 """Give what one shard adds to the log density of all data at the draws that the shards' consensus proposes."""
 
 import script_support
-from shard_support import posterior_of, seed_of, usable_shards
 
-from homodyne_lib.consensus import combine_shards
-from homodyne_lib.importance import propose, shard_terms
-from homodyne_lib.shard_files import write_failure, write_terms
+from shard_support import outcomes, posterior_of
+
+from homodyne_lib.sampling.shard_files import write_failure, write_terms
+from homodyne_lib.steps.combined import usable_shards
+from homodyne_lib.steps.sampled import seed_of, weighed
 
 
 def weigh(paths_to_shards, path_to_output, open_posterior, *, shard, seed, cmc, progress):
     """Write the terms of a shard; one that could not be sampled is left out of the posterior, and has none."""
-    used, _ = usable_shards(paths_to_shards, cmc["min_good_shards"])
+    used, _ = usable_shards(outcomes(paths_to_shards), cmc["min_good_shards"])
     if shard not in used:
         progress(f"Warning: shard {shard} is left out.")
         write_failure(path_to_output, "Left out, as its chains cannot be used.")
         return
-    posterior = open_posterior()
-    proposals = propose(
-        combine_shards([draws for draws, _ in used.values()]),
-        len(posterior.factor),
-        cmc["chains"] * cmc["draws"],
-        seed,
-    )
-    progress(f"{len(proposals.x)} proposals at {posterior.problem.n_points} pairs")
-    write_terms(path_to_output, proposals, shard_terms(posterior, proposals.x, progress))
+    shards = [draws for draws, _ in used.values()]
+    n_draws = cmc["chains"] * cmc["draws"]
+    write_terms(path_to_output, *weighed(open_posterior(), shards, n_draws, seed=seed, progress=progress))
 
 
 script_support.run(

@@ -1,5 +1,7 @@
 """Write a dataset's report: papermill runs the notebook, nbconvert makes Markdown of it, pandoc and typst the pages."""
 
+import script_support
+
 import os
 import shutil
 import tempfile
@@ -7,14 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import papermill
-import script_support
 import yaml
-from nbclient.exceptions import DeadKernelError
+from ipykernel.kernelspec import KERNEL_NAME, write_kernel_spec
 from nbconvert import MarkdownExporter
 from page import render, render_pdf
 from versions import code, in_words
 
-from homodyne_lib.files import replacing, write_text
+from homodyne_lib.io.files import refusal, replacing, write_text
 
 PACKAGES = "jax numpyro numpy scipy h5py arviz-stats matplotlib papermill typst snakemake".split()
 
@@ -37,38 +38,42 @@ def provenance(dataset, row, config):
 
 
 def run_notebook(path_to_notebook, folder, parameters):
-    """Run the notebook in a folder; its kernel imports homodyne_lib and reads no settings of the user.
+    """Run the notebook in a folder; its kernel is this interpreter, imports our modules and reads no settings of the user.
 
     Raises
     ------
     ValueError
         If a cell fails; one sentence names the cell and the exception.
     """
-    environment = {
-        "PYTHONPATH": str(script_support.HOUSE),
+    jupyter = folder / "jupyter"
+    # Folders of kernels that JUPYTER_PATH names come before those of the environment, the user and the machine.
+    places = ("JUPYTER_PATH", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR")
+    os.environ |= dict.fromkeys(places, str(jupyter)) | {
+        "PYTHONPATH": os.pathsep.join(map(str, (script_support.HOUSE, script_support.SCRIPTS))),
         "IPYTHONDIR": str(folder / "ipython"),
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "MPLBACKEND": "agg",
     }
-    os.environ.update(environment)
+    write_kernel_spec(jupyter / "kernels" / KERNEL_NAME)
     try:
         return papermill.execute_notebook(
             path_to_notebook,
             folder / "report.ipynb",
             parameters=parameters,
-            kernel_name="python3",
+            kernel_name=KERNEL_NAME,
             progress_bar=False,
             cwd=folder,
             # It warns of plain text on the loopback interface at its start, and of being interrupted at its end.
             extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )
     except papermill.PapermillExecutionError as error:
+        if reason := refusal(error, folder.parent):
+            raise ValueError(f"the report cannot be written: {reason}") from None
         cells = papermill.iorw.load_notebook_node(str(folder / "report.ipynb")).cells
         failed = next(c for c in cells if any(o["output_type"] == "error" for o in c.get("outputs", [])))
         raise ValueError(
             f"the report's notebook stopped in its cell {failed['id']!r} with {error.ename}: {error.evalue}"
         ) from None
-    except DeadKernelError as error:
+    except RuntimeError as error:  # nbclient's words for a kernel that is gone
         raise ValueError(f"the report's notebook lost its kernel ({error}); give the rule more memory.") from None
 
 

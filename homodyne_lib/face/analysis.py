@@ -1,0 +1,251 @@
+"""Fit, calibrate, sample and plot a record."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import Literal
+
+import numpy as np
+
+from homodyne_lib.face.settings import Convention, Progress, silent
+from homodyne_lib.figures.overview import Figures, main_figures
+from homodyne_lib.io.correlations import Correlations
+from homodyne_lib.results.fits import Fit, FitInput
+from homodyne_lib.results.posteriors import Posterior
+from homodyne_lib.sampling.posterior import ShardPosterior
+from homodyne_lib.sampling.shard_files import Proposals, ShardDraws
+from homodyne_lib.sampling.shards import shard_count
+from homodyne_lib.steps.calibrated import calibrated
+from homodyne_lib.steps.combined import Outcome, combined
+from homodyne_lib.steps.fitted import fitted
+from homodyne_lib.steps.quantiles import quantile_scaling
+
+with warnings.catch_warnings():
+    # NumPyro imports tqdm, which warns in a notebook without widgets; no bar is shown here.
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    from homodyne_lib.steps.sampled import sampled, seed_of, shard_posterior, weighed
+
+__all__ = ["calibrate", "fit", "plot", "sample"]
+
+
+def fit(
+    c2: Correlations,
+    mode: str = "static",
+    *,
+    per_angle_mode: str = "individual",
+    fourier_order: int = 2,
+    shear_convention: Convention = "spec",
+    uncertainty: Literal["speckle", "independent"] = "speckle",
+    starts: int = 64,
+    start: Mapping[str, float] | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bounds: Mapping[str, Sequence[float]] | None = None,
+    max_evaluations: int = 200,
+    seed: int = 1,
+    progress: Progress = silent,
+) -> Fit:
+    """Fit the model by least squares, with the errors that the residuals call for.
+
+    Parameters
+    ----------
+    c2 : Correlations
+        Of :func:`~homodyne_lib.face.data.load` or :func:`~homodyne_lib.face.data.simulate`.
+    mode : str
+        ``static`` or ``laminar_flow``.
+    per_angle_mode : str
+        Contrast and offset over the angles (:func:`~homodyne_lib.model.scaling.per_angle_scaling`).
+    fourier_order : int
+        Highest harmonic of the mode ``fourier``.
+    shear_convention : {"spec", "published"}
+    uncertainty : {"speckle", "independent"}
+        Noise behind the errors; independent entries of c2 make them too small.
+    starts : int
+        Starting points that are screened; 0 leaves the search to ``start``.
+    start, fixed : mapping of str to float, optional
+        Starting values, and values at which parameters are held [units of the parameter table].
+    bounds : mapping of str to (float, float), optional
+        Narrower bounds.
+    max_evaluations : int
+        Passes over the data allowed to one descent.
+    seed : int
+    progress : callable
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ValueError
+        For settings that contradict the data or each other.
+    """
+    result = fitted(
+        c2,
+        quantile_scaling(c2),
+        analysis_mode=mode,
+        per_angle_mode=per_angle_mode,
+        fourier_order=fourier_order,
+        shear_convention=shear_convention,
+        starts=starts,
+        start=start or {},
+        fixed=fixed or {},
+        bounds=bounds or {},
+        max_evaluations=max_evaluations,
+        seed=seed,
+        progress=progress,
+    )
+    return calibrate(result, progress=progress) if uncertainty == "speckle" else result
+
+
+def _made_from(fit: Fit) -> FitInput:
+    if fit.made_from is None:
+        raise ValueError("a fit that was read from a file has no data; fit the data again with homodyne_lib.fit.")
+    return fit.made_from
+
+
+def calibrate(fit: Fit, *, progress: Progress = silent) -> Fit:
+    """Give a fit the errors that its residuals call for, as :func:`fit` does unless told otherwise.
+
+    Parameters
+    ----------
+    fit : Fit
+    progress : callable
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ValueError
+        If the fit was read from a file.
+    """
+    made = _made_from(fit)
+    order, fixed = made.fourier_order, made.fixed
+    found = calibrated(fit, made.record, made.quantiles, fourier_order=order, fixed=fixed, progress=progress)
+    return replace(fit, calibration=found)
+
+
+def sample(
+    fit: Fit,
+    *,
+    shards: int | Literal["auto"] = "auto",
+    chains: int = 4,
+    warmup: int = 100,
+    draws: int = 500,
+    target_acceptance: float = 0.7,
+    min_good_shards: float = 0.8,
+    seed: int = 1,
+    dataset: str = "",
+    processes: int = 1,
+    progress: Progress = silent,
+) -> Posterior:
+    """Sample the posterior of a fit, with its calibrated errors.
+
+    Parameters
+    ----------
+    fit : Fit
+        Of :func:`fit`, with its data, bounds and fixed values.
+    shards : int or "auto"
+        Parts of the data that are sampled one after the other; auto takes one for each hundred million pairs of frames.
+    chains, warmup, draws : int
+        Chains a shard; draws of a chain that are thrown away, and that are kept.
+    target_acceptance : float
+        Of NUTS.
+    min_good_shards : float
+        Share of the shards that must be usable.
+    seed : int
+    dataset : str
+        The name that the workflow's table gives to the data; it is part of the seeds there, and makes the draws the same.
+    processes : int
+        Chains run side by side in so many; draws do not depend on it.
+    progress : callable
+
+    Returns
+    -------
+    Posterior
+
+    Raises
+    ------
+    ValueError
+        If the fit was read from a file, shards do not fit the data, or too few of them can be used.
+    """
+    made = _made_from(fit)
+    n_phi, n_frames, _ = made.record.c2.shape
+    n_shards = shard_count(n_phi, n_frames, shards)
+
+    def posterior(number: int) -> ShardPosterior:
+        band = made.record.band(slice(number, -1, n_shards))
+        return shard_posterior(
+            band,
+            fit,
+            made.quantiles,
+            n_shards,
+            fourier_order=made.fourier_order,
+            bounds=made.bounds,
+            fixed=made.fixed,
+        )
+
+    outcomes: list[Outcome] = [
+        sampled(
+            posterior(number),
+            seed=seed_of(dataset, number, seed),
+            chains=chains,
+            warmup=warmup,
+            draws=draws,
+            target_acceptance=target_acceptance,
+            processes=processes,
+            progress=progress,
+        )
+        for number in range(n_shards)
+    ]
+
+    def weights(used: Mapping[int, ShardDraws]) -> tuple[Proposals, tuple[np.ndarray, ...]]:
+        about = seed_of(dataset, "proposals", seed)
+        kept = list(used.values())
+        parts = [weighed(posterior(k), kept, chains * draws, seed=about, progress=progress) for k in used]
+        return parts[0][0], tuple(reduce(np.add, term) for term in zip(*(terms for _, terms in parts), strict=True))
+
+    return combined(
+        outcomes,
+        weights if n_shards > 1 else None,
+        fit,
+        fit.calibration,
+        seed=seed_of(dataset, "resampling", seed),
+        min_good_shards=min_good_shards,
+        bounds=made.bounds,
+        fixed=made.fixed,
+        progress=progress,
+    )
+
+
+def plot(
+    c2: Correlations,
+    fit: Fit,
+    posterior: Posterior | None = None,
+    *,
+    truth: Mapping[str, float] | None = None,
+    matrix_pixels: int = 200,
+) -> Figures:
+    """Draw the main figures of a dataset.
+
+    Parameters
+    ----------
+    c2 : Correlations
+    fit : Fit
+    posterior : Posterior, optional
+        Without one there are no bands, no rates and no corner plot.
+    truth : mapping of str to float, optional
+        Parameters of a simulation.
+    matrix_pixels : int
+        Longer sides of c2 are averaged down to so many.
+
+    Returns
+    -------
+    Figures
+        Matplotlib figures by name; a notebook shows all of them, and ``figures["rates"]`` is one.
+    """
+    return main_figures(c2, fit, posterior, truth, matrix_pixels)

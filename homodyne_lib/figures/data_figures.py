@@ -1,0 +1,246 @@
+"""Figures of data beside the model: functions of arrays that return Matplotlib figures, without pyplot and its state."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, to_rgb
+from matplotlib.figure import Figure
+
+from homodyne_lib.figures.comparison import AngularDecay, Comparison
+from homodyne_lib.figures.style import (
+    CYCLE,
+    MARKERS,
+    RESIDUAL_LIMIT,
+    WIDTH,
+    WIDTH_NARROW,
+    colormap,
+    label_log_axis,
+    new_figure,
+    shades,
+    styled,
+)
+
+__all__ = ["angle_colours", "correlation_maps", "decays", "decays_over_angle", "map_limits", "matrix_thumbnails"]
+
+_THUMBNAILS = 8  # beside each other
+_COLUMNS = 6  # angles beside each other; a figure of maps has one such row, which fits a page of paper with text
+
+
+def _degrees(phi: float) -> str:
+    return rf"$\varphi$ = {phi:.4g}°".replace("-", "−")
+
+
+def map_limits(maps: np.ndarray) -> tuple[float, float]:
+    """Limit the colours of maps, shape (n_phi, m, m): all angles off the diagonal, without 0.5 % at each end."""
+    upper = np.triu_indices(maps.shape[1], 1)
+    low, high = np.nanquantile(maps[:, *upper], [0.005, 0.995])
+    return float(low), float(high)
+
+
+@styled
+def matrix_thumbnails(maps: np.ndarray, phi, duration: float, unit: str) -> Figure:
+    """Draw the matrices of a ring side by side on one scale of colours, to be looked at before an analysis.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (n_phi, m, m)
+        c2, averaged down to few entries.
+    phi : array_like, shape (n_phi,)
+        [deg]
+    duration : float
+        Of the record [unit].
+    unit : str
+        s, or frames where the file states no frame time.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = -(-len(maps) // _THUMBNAILS)
+    columns = -(-len(maps) // rows)
+    side, left, right, head, foot = 0.75, 0.5, 0.75, 0.2, 0.25  # [inch]
+    width, height = left + right + 0.85 * columns, head + foot + 0.95 * rows
+    figure = new_figure(width, height, layout=None)
+    low, high = map_limits(maps)
+    for number, (matrix, angle) in enumerate(zip(maps, phi, strict=True)):
+        row, column = divmod(number, columns)
+        x, y = left + 0.85 * column, height - head - side - 0.95 * row
+        axes = figure.add_axes((x / width, y / height, side / width, side / height))
+        image = _draw_map(axes, matrix, duration, "viridis", low, high)
+        axes.tick_params(labelleft=column == 0, labelbottom=number + columns >= len(maps))
+        axes.set_title(_degrees(angle), pad=2)
+    figure.supxlabel(f"$t_1$ [{unit}]", fontsize=8, y=0.02)
+    figure.supylabel(f"$t_2$ [{unit}]", fontsize=8, x=0.01)
+    place = ((width - right + 0.1) / width, (height - head - side) / height, 0.08 / width, side / height)
+    figure.colorbar(image, figure.add_axes(place), extend="both", label="$c_2$")
+    return figure
+
+
+def correlation_maps(comparison: Comparison) -> list[Figure]:
+    """Draw data, model and residual of every angle as small multiples.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    list of matplotlib.figure.Figure
+        At most six angles each, a column an angle. Data and model of all angles are on one colour scale, residuals on
+        ±4 of the noise of a pixel.
+    """
+    n_phi = len(comparison.phi)
+    n_figures = -(-n_phi // _COLUMNS)
+    return [_maps(comparison, part) for part in np.array_split(np.arange(n_phi), n_figures)]
+
+
+@styled
+def _maps(comparison: Comparison, angles) -> Figure:
+    left, right, gap, head, foot, scale = 0.62, 0.08, 0.07, 0.22, 0.36, 0.54  # [inch]
+    # As wide in every figure of a dataset.
+    columns = -(-len(comparison.phi) // -(-len(comparison.phi) // _COLUMNS))
+    side = min((WIDTH - left - right - gap * (columns - 1)) / columns, 1.3)
+    left += 0.5 * (WIDTH - left - right - columns * (side + gap) + gap)
+    height = head + 3 * side + 2 * gap + foot + scale
+    figure = new_figure(WIDTH, height, layout=None)
+
+    def place(x, y, width, depth):
+        return figure.add_axes((x / WIDTH, 1 - (y + depth) / height, width / WIDTH, depth / height))
+
+    low, high = map_limits(comparison.data)
+    rows = (
+        ("data", comparison.data, "viridis", low, high),
+        ("model", comparison.model, "viridis", low, high),
+        ("residual", comparison.residual, "RdBu_r", -RESIDUAL_LIMIT, RESIDUAL_LIMIT),
+    )
+    images = {}
+    for column, angle in enumerate(angles):
+        for row, (name, maps, colours, bottom, top) in enumerate(rows):
+            x, y = left + column * (side + gap), head + row * (side + gap)
+            axes = place(x, y, side, side)
+            images[name] = _draw_map(axes, maps[angle], comparison.duration, colours, bottom, top)
+            axes.tick_params(labelbottom=row == 2, labelleft=column == 0)
+            if row == 0:
+                axes.set_title(_degrees(comparison.phi[angle]), pad=3)
+            if row == 2:
+                axes.set_xlabel("$t_1$ [s]", labelpad=1)
+            if column == 0:
+                axes.set_ylabel(f"{name}\n$t_2$ [s]", labelpad=2)
+    width = 0.36 * WIDTH
+    unit = "σ" if comparison.block == 1 else f"σ/{comparison.block}"
+    for x, name, label in ((0.1, "data", "$c_2$, data and model"), (0.54, "residual", f"residual [{unit}]")):
+        bar = figure.colorbar(
+            images[name], place(x * WIDTH, height - 0.45, width, 0.1), orientation="horizontal", extend="both"
+        )
+        bar.set_label(label, labelpad=1)
+        bar.outline.set_linewidth(0.4)
+    return figure
+
+
+def _draw_map(axes, matrix, duration, colours, bottom, top):
+    image = axes.imshow(
+        matrix,
+        origin="lower",
+        extent=(0, duration, 0, duration),
+        cmap=colormap(colours),
+        vmin=bottom,
+        vmax=top,
+        aspect="equal",
+        interpolation="nearest",  # noise is not smoothed
+    )
+    axes.locator_params(nbins=2)
+    axes.spines[:].set_visible(True)
+    axes.tick_params(length=2, pad=1.5)
+    return image
+
+
+def angle_colours(phi) -> ScalarMappable:
+    """Colours by angle [deg]."""
+    return ScalarMappable(Normalize(np.min(phi), np.max(phi)), shades())
+
+
+@styled
+def decays(comparison: Comparison, bands: np.ndarray) -> Figure:
+    """Draw the decay with lag at several ages, a panel an angle: points with errors are data, lines the model.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    bands : ndarray, shape (2, n_phi, n_ages, n_bins)
+        Edges of the model's bands.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    n_phi = len(comparison.phi)
+    n_rows = -(-n_phi // _COLUMNS)
+    columns = -(-n_phi // n_rows)
+    figure = new_figure(WIDTH if n_phi > 2 else WIDTH_NARROW, 0.75 + (1.12 if n_rows > 1 else 1.8) * n_rows)
+    panels = figure.subplots(n_rows, columns, sharex=True, sharey=True, squeeze=False)
+    colours = shades(len(comparison.ages)).colors
+    for number, (axes, phi) in enumerate(zip(panels.flat, comparison.phi, strict=False)):
+        axes.axhline(0.0, color=CYCLE["guide"], lw=0.5)
+        for k, (window, colour) in enumerate(zip(comparison.ages, colours, strict=True)):
+            # From behind: bands, error bars, points, lines.
+            axes.fill_between(comparison.lag, *bands[:, number, k], color=colour, alpha=0.2, lw=0, zorder=1)
+            style = {"fmt": MARKERS[k], "ms": 2.4, "mec": "none", "elinewidth": 0.5, "ecolor": (*to_rgb(colour), 0.4)}
+            data, error = comparison.data_decay[number, k], comparison.decay_error[number, k]
+            axes.errorbar(comparison.lag, data, error, color=colour, label=_window(window), zorder=2, **style)
+            axes.plot(comparison.lag, comparison.model_decay[number, k], "-", lw=0.9, color=colour, zorder=3)
+        axes.set_title(_degrees(phi), pad=3)
+    for axes in panels.flat[n_phi:]:
+        axes.remove()
+    panels[0, 0].set(xscale="log", ylim=_decay_limits(comparison))
+    for axes in panels.flat[:n_phi]:
+        label_log_axis(axes.xaxis)
+        axes.xaxis.set_tick_params(labelbottom=axes in panels.flat[max(n_phi - columns, 0) :])
+    figure.supxlabel("lag $t_2 - t_1$ [s]", fontsize=8)
+    figure.supylabel("$(c_2 - O)/C$", fontsize=8)
+    handles = panels[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=4 if n_phi > 2 else 2, title="age $t_1$ [s]")
+    return figure
+
+
+def _window(window) -> str:
+    return f"{window[0]:.3g} – {window[1]:.3g}"
+
+
+def _decay_limits(comparison: Comparison) -> tuple[float, float]:
+    """Hold the model and nearly all data; single far points of noise may leave the panel."""
+    low, high = np.nanquantile(comparison.data_decay, [0.01, 0.99])
+    return min(-0.1, float(low) - 0.05), max(1.1, float(high) + 0.05)
+
+
+@styled
+def decays_over_angle(decay: AngularDecay, direction: float | None) -> Figure:
+    """Draw the decay at a few lags against the angle, where a flow shows as a dip along its direction.
+
+    Parameters
+    ----------
+    decay : AngularDecay
+    direction : float or None
+        φ0 [deg], where the data show a flow.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = new_figure(WIDTH_NARROW, 2.5)
+    axes = figure.subplots()
+    for k, (lag, colour) in enumerate(zip(decay.lags, shades(len(decay.lags)).colors, strict=True)):
+        axes.plot(decay.model_phi, decay.model[k], "-", lw=1.0, color=colour)
+        style = {"fmt": MARKERS[k], "ms": 3.5, "mec": "none", "elinewidth": 0.8, "capsize": 1.5}
+        axes.errorbar(decay.phi, decay.data[k], decay.error[k], color=colour, label=f"{lag:.3g}", **style)
+    axes.axhline(0.0, color=CYCLE["guide"], lw=0.5)
+    if direction is not None:
+        low, high = axes.get_xlim()
+        for turn in (-180.0, 0.0, 180.0):
+            if low <= direction + turn <= high:
+                axes.axvline(direction + turn, color=CYCLE["guide"], lw=0.8, ls=":")
+                place = {"xy": (direction + turn, 1.0), "xycoords": axes.get_xaxis_transform()}
+                axes.annotate(r"$\varphi_0$", **place, xytext=(2, -1), textcoords="offset points", va="top")
+    axes.set(xlabel=r"$\varphi$ [°]", ylabel="$(c_2 - O)/C$, mean over age")
+    figure.legend(loc="outside upper center", ncols=len(decay.lags), title="lag $t_2 - t_1$ [s]")
+    return figure

@@ -1,0 +1,80 @@
+"""The main figures of a dataset in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from homodyne_lib.figures.comparison import angular_decay, compare
+from homodyne_lib.figures.data_figures import correlation_maps, decays, decays_over_angle
+from homodyne_lib.figures.decay_bands import decay_bands
+from homodyne_lib.figures.diagnostic_figures import corner, residuals
+from homodyne_lib.figures.result_figures import rates_over_time
+from homodyne_lib.io.correlations import Correlations
+from homodyne_lib.results.fits import Fit
+from homodyne_lib.results.posteriors import Posterior, rate_times, rates_side_by_side
+
+__all__ = ["Figures", "main_figures"]
+
+
+class Figures(dict[str, Figure]):
+    """Figures by name; a notebook shows all of them, one below the other."""
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        for figure in self.values():
+            display(figure)
+
+
+def main_figures(
+    record: Correlations,
+    fit: Fit,
+    posterior: Posterior | None = None,
+    truth: Mapping[str, float] | None = None,
+    pixels: int = 200,
+) -> Figures:
+    """Draw data, model and residuals; decays; rates; angles; the posterior.
+
+    Parameters
+    ----------
+    record : Correlations
+        With its noise.
+    fit : Fit
+    posterior : Posterior, optional
+        Without one there are no bands, no rates and no corner plot.
+    truth : mapping of str to float, optional
+        Parameters of a simulation [units of the parameter table].
+    pixels : int
+        Largest side of a map.
+
+    Returns
+    -------
+    Figures
+        ``correlations`` (``correlations-2`` and so on where there are more than six angles), ``decays``, ``rates``,
+        ``angles`` where there are several, ``corner``, ``residuals``.
+    """
+    comparison = compare(record, fit, pixels)
+    maps = correlation_maps(comparison)
+    figures = Figures({f"correlations-{k}" if k > 1 else "correlations": figure for k, figure in enumerate(maps, 1)})
+    known = fit.beside(truth) if truth else None
+    bands = np.full((2, *comparison.model_decay.shape), np.nan)
+    if posterior is not None:
+        scaling = posterior.scaling(list(fit.coefficients), fit.per_angle)
+        bands = decay_bands(record, fit, comparison, posterior.draws, scaling)
+    figures["decays"] = decays(comparison, bands)
+    if posterior is not None:
+        times = rate_times(comparison.duration, record.dt)
+        rates = {curve: rates_side_by_side(curve, times, record.dt, fit, posterior, known) for curve in fit.curves}
+        figures["rates"] = rates_over_time(times, rates)
+    if len(record.phi) > 1:
+        flow = fit.flow_test is not None and fit.flow_test.detected
+        direction = fit.values["phi0"] if flow else None
+        figures["angles"] = decays_over_angle(angular_decay(record, fit, comparison), direction)
+    if posterior is not None:
+        drawn = {name: sample for name, sample in posterior.draws.items() if name in fit.values and np.ptp(sample) > 0}
+        figures["corner"] = corner(drawn, fit.values, known)
+    figures["residuals"] = residuals(comparison)
+    return figures

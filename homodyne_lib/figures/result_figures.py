@@ -1,0 +1,161 @@
+"""Figures of results: rates, contrast and offset, and datasets side by side; functions of arrays, as all figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from homodyne_lib.figures.style import CYCLE, MISSING, WIDTH, WIDTH_NARROW, colormap, label_log_axis, new_figure, styled
+from homodyne_lib.model.curves import band
+
+__all__ = ["RATE_LABELS", "rates_over_time", "scaling_over_angle", "thumbnail", "trends"]
+
+RATE_LABELS = {"D": r"$D(t)$ [Å²/s]", "gamma_dot": r"$\dot\gamma(t)$ [1/s]"}
+_LOG_FROM = 3.0  # a rate that changes by less than this factor is drawn on a linear axis that holds zero
+_TREND_LOG_FROM = 30.0
+
+
+@styled
+def rates_over_time(time, rates: Mapping[str, Mapping[str, np.ndarray | None]]) -> Figure:
+    """Draw D(t), and γ̇(t) if there is one, with their bands.
+
+    Parameters
+    ----------
+    time : array_like, shape (n,)
+        [s]
+    rates : mapping
+        ``"D"`` [Å²/s] and perhaps ``"gamma_dot"`` [1/s] -> ``draws`` of shape (n_draws, n), ``fit`` of shape (n,) and
+        ``truth`` of that shape or None.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = new_figure(WIDTH if len(rates) > 1 else WIDTH_NARROW, 2.6)
+    panels = figure.subplots(1, len(rates), squeeze=False)[0]
+    for axes, (curve, shown) in zip(panels, rates.items(), strict=True):
+        wide = band(shown["draws"], 0.95)
+        axes.fill_between(time, *wide, color=CYCLE["posterior"], alpha=0.22, lw=0, label="posterior, 95 %")
+        axes.fill_between(
+            time, *band(shown["draws"], 0.68), color=CYCLE["posterior"], alpha=0.45, lw=0, label="posterior, 68 %"
+        )
+        axes.plot(time, shown["fit"], color=CYCLE["fit"], label="least squares")
+        if shown["truth"] is not None:
+            axes.plot(time, shown["truth"], "--", color=CYCLE["truth"], label="truth of the simulation")
+        lowest, highest = np.min(wide), np.max(wide)
+        axes.set(xscale="log", xlabel="$t$ [s]", ylabel=RATE_LABELS[curve], xlim=(time[0], time[-1]))
+        label_log_axis(axes.xaxis)
+        if lowest > 0 and _LOG_FROM < highest / lowest < 1e4:
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(0, 1.08 * highest)
+            axes.ticklabel_format(axis="y", scilimits=(-3, 4), useMathText=True)
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=4 if len(rates) > 1 else 2)
+    return figure
+
+
+@styled
+def scaling_over_angle(phi, fitted: Mapping[str, tuple], estimated: Mapping[str, np.ndarray]) -> Figure:
+    """Draw contrast and offset of every angle.
+
+    Parameters
+    ----------
+    phi : array_like, shape (n_phi,)
+        [deg]
+    fitted : mapping
+        ``"contrast"`` and ``"offset"`` -> values and errors of the fit, shape (n_phi,) each.
+    estimated : mapping
+        The same names -> estimates from quantiles.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = new_figure(WIDTH, 2.4)
+    for axes, (name, symbol) in zip(figure.subplots(1, 2), (("contrast", "C"), ("offset", "O")), strict=True):
+        axes.plot(phi, estimated[name], "s", ms=4, mfc="none", color=CYCLE["estimate"], label="from quantiles")
+        values, errors = fitted[name]
+        axes.errorbar(phi, values, errors, fmt="o", ms=3.5, lw=1, capsize=2, color=CYCLE["fit"], label="fitted")
+        axes.set(xlabel=r"$\varphi$ [°]", ylabel=f"{name} ${symbol}$")
+        axes.margins(y=0.15)
+        axes.ticklabel_format(axis="y", useOffset=False)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+@styled
+def thumbnail(matrix, time, curves: Sequence[np.ndarray]) -> Figure:
+    """Draw a dataset as a sign: one angle of c2, and its rates with their 95 % bands, without numbers.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (m, m)
+        c2 at one angle; NaN where a frame is missing.
+    time : array_like, shape (n,)
+        [s]
+    curves : sequence of ndarray, shape (n_draws, n)
+        Draws of each rate.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = new_figure(0.36 * (1 + 1.6 * len(curves)), 0.36)
+    panels = np.atleast_1d(figure.subplots(1, 1 + len(curves), width_ratios=[1, *[1.6] * len(curves)]))
+    off = matrix[np.triu_indices(len(matrix), 1)]
+    low, high = np.nanquantile(off, [0.005, 0.995])
+    style = {"cmap": colormap("viridis"), "aspect": "auto", "interpolation": "nearest"}
+    panels[0].imshow(matrix, origin="lower", vmin=low, vmax=high, **style)
+    for axes, draws in zip(panels[1:], curves, strict=True):
+        axes.fill_between(time, *band(draws, 0.95), color=MISSING, lw=0)
+        axes.plot(time, np.median(draws, axis=0), color=CYCLE["guide"], lw=1)
+        axes.set(xscale="log", ylim=(0, None))
+    for axes in panels:
+        axes.set(xticks=[], yticks=[])
+        axes.minorticks_off()
+    return figure
+
+
+@styled
+def trends(label: str, x, quantities: Mapping[str, tuple], sound) -> Figure:
+    """Draw quantities of all datasets against a column of the table.
+
+    Parameters
+    ----------
+    label : str
+        Of the column, with its unit.
+    x : array_like, shape (n,)
+    quantities : mapping
+        Label with unit -> values and errors, shape (n,) each; NaN where a dataset has none.
+    sound : array_like of bool, shape (n,)
+        Datasets that passed their checks; the others are drawn open.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    columns = min(len(quantities), 3)
+    rows = -(-len(quantities) // columns)
+    figure = new_figure(WIDTH if columns > 1 else WIDTH_NARROW, 0.5 + 1.6 * rows)
+    panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    x, sound = np.asarray(x, dtype=float), np.asarray(sound, dtype=bool)
+    for axes, (name, (values, errors)) in zip(panels.flat, quantities.items(), strict=False):
+        for chosen, face in ((sound, CYCLE["posterior"]), (~sound, "none")):
+            style = {"fmt": "o", "ms": 4, "mfc": face, "color": CYCLE["posterior"], "elinewidth": 0.8, "capsize": 2}
+            axes.errorbar(x[chosen], np.asarray(values)[chosen], np.asarray(errors)[chosen], **style)
+        axes.set_ylabel(name)
+        axes.margins(0.12)
+        lowest, highest = np.nanmin(np.subtract(values, errors)), np.nanmax(np.add(values, errors))
+        if lowest > 0 and highest / lowest > _TREND_LOG_FROM:
+            axes.set_yscale("log")
+        else:
+            axes.ticklabel_format(axis="y", scilimits=(-3, 4), useMathText=True)
+    for axes in panels.flat[len(quantities) :]:
+        axes.remove()
+    for axes in panels.flat[max(len(quantities) - columns, 0) : len(quantities)]:
+        axes.xaxis.set_tick_params(labelbottom=True)
+    figure.supxlabel(label, fontsize=8, parse_math=False)  # words of a user; half a formula would end the figure
+    return figure

@@ -1,0 +1,138 @@
+"""Sentences on what the data do not determine: known degeneracies of the model, and correlations of a covariance."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+from scipy.special import fdtrc
+
+from homodyne_lib.likelihood.normal_equations import NormalEquations, solve_scaling
+from homodyne_lib.likelihood.problem import Problem
+from homodyne_lib.model.kernels import N_DIFFUSION, g1_total
+from homodyne_lib.model.layouts import PairLayout
+from homodyne_lib.model.scales import nearest_image
+from homodyne_lib.model.scaling import per_angle_scaling
+
+__all__ = ["THREE_SIGMA", "degeneracies", "scaling_test"]
+
+THREE_SIGMA = 0.0027
+"""Chance that a normal number is more than three standard deviations from its mean; the level of the F tests."""
+
+_CORRELATED = 0.99  # correlation from which two parameters are only known together
+_FEW_ANGLES = 3
+_ALIKE = 1.0  # [deg], between angles at which a flow has the same effect
+_COMPLETE = 0.1  # a decay is complete where g1² falls below this within the record
+_TOO_FAST = 0.1  # a decay is too fast where g1² falls below this within one frame
+_RATES = (("alpha", "D0", "D_offset", "D"), ("beta", "gamma_dot_t0", "gamma_dot_t_offset", "shear rate"))
+
+
+def degeneracies(problem: Problem, params, names, covariance) -> list[str]:
+    """Name the parameters that the data do not determine at a solution.
+
+    Parameters
+    ----------
+    problem : Problem
+    params : ndarray, shape (p,)
+    names : list of str
+        Of all rows of ``covariance``.
+    covariance : ndarray
+        Zero rows where a parameter has no error.
+
+    Returns
+    -------
+    list of str
+        Sentences; empty where nothing is wrong.
+    """
+    return [*_flat_power_laws(problem, params, names, covariance), *_short_of_data(problem, params)]
+
+
+def _flat_power_laws(problem, params, names, covariance) -> list[str]:
+    sd = np.sqrt(np.diag(covariance))
+    known = np.flatnonzero(sd[: len(params)] > 0)
+    correlation = covariance[np.ix_(known, known)] / np.outer(sd[known], sd[known])
+    sentences = []
+    for exponent, amplitude, offset, rate in _RATES:
+        if exponent not in names[: len(params)]:
+            continue
+        k = names.index(exponent)
+        if abs(params[k]) <= max(2.0 * sd[k], 0.01):
+            sentences.append(
+                f"{exponent} = {params[k]:.3g} is compatible with 0, where {amplitude} and {offset} act alike: only the "
+                f"{rate} itself, not its two parts, is determined."
+            )
+    n_groups, group = connected_components(np.abs(correlation) > _CORRELATED)
+    for number in range(n_groups):
+        together = [names[known[k]] for k in np.flatnonzero(group == number)]
+        if len(together) > 1:
+            sentences.append(
+                f"{', '.join(together[:-1])} and {together[-1]} are known only in combination (correlations beyond "
+                f"±{_CORRELATED}); quote the rates within the record rather than any of them."
+            )
+    return sentences
+
+
+def _same_direction(phi) -> np.ndarray:
+    """Pairs of angles at which a flow has the same effect, as they differ by half turns; bool, shape (n_phi, n_phi)."""
+    return np.abs(nearest_image(["phi0"], phi[:, None] - phi, 0.0)) < _ALIKE
+
+
+def _short_of_data(problem, params) -> list[str]:
+    experiment = problem.experiment
+    n_phi, last = experiment.phi.size, experiment.time.size - 1
+    sentences = []
+    directions = n_phi - np.sum(np.tril(_same_direction(experiment.phi), -1).any(axis=1))
+    if len(params) > N_DIFFUSION and directions < _FEW_ANGLES:
+        alike = " (those 180 deg apart are one)" if directions < n_phi else ""
+        sentences.append(
+            f"{directions} angles{alike} cannot tell the size of the shear rate from its direction phi0; {_FEW_ANGLES} or "
+            "more can."
+        )
+    # First frame with last, and the last two with each other.
+    ends = PairLayout(experiment.time, np.array([0, last - 1]), np.array([last, last]), experiment.phi[:, None])
+    g1 = g1_total(np.asarray(params), ends, experiment.wq_dt, experiment.sinc_prefactor, problem.convention)
+    whole, fast = np.broadcast_to(g1**2, (n_phi, 2)).T
+    for bad, u, text in (
+        (whole > _COMPLETE, whole, "does not decay to its end within the record"),
+        (fast < _TOO_FAST, fast, "decays within one frame late in the record"),
+    ):
+        if bad.any():
+            where = "at every angle" if bad.all() else f"at {bad.sum()} of {n_phi} angles"
+            sentences.append(
+                f"The correlation {text} {where} (g1² = {u[bad].mean():.2g} there), so that contrast, offset and rates lean "
+                "on each other."
+            )
+    return sentences
+
+
+def scaling_test(problem: Problem, params, equations: NormalEquations) -> str | None:
+    """F test of a contrast and offset that several angles share, at fixed physical parameters.
+
+    Its level, `THREE_SIGMA`, holds where the noise of the entries is independent.
+
+    Parameters
+    ----------
+    problem : Problem
+    params : ndarray, shape (p,)
+    equations : NormalEquations
+        At ``params``.
+
+    Returns
+    -------
+    str or None
+        A sentence where the data reject the scaling; None otherwise.
+    """
+    individual = per_angle_scaling("individual", problem.experiment.phi)
+    more = individual.n_parameters - problem.scaling.n_parameters
+    if more <= 0:
+        return None
+    sums = problem.nodes.sums(params)
+    chi2 = solve_scaling(sums, problem.band.y_moments, problem.weight, problem.band.centre, individual)[2]
+    freedom = problem.n_points - individual.n_parameters - len(params)
+    ratio = (equations.chi2 - chi2) / more / (chi2 / freedom)
+    if fdtrc(more, freedom, ratio) > THREE_SIGMA:
+        return None
+    return (
+        f"The data reject contrast and offset in per-angle mode {problem.scaling.mode} (F = {ratio:.3g} for {more} more "
+        "numbers): contrasts differ from angle to angle, and rates and phi0 are biased. Choose the per-angle mode "
+        "individual."
+    )

@@ -1,0 +1,279 @@
+"""Nonlinear least squares: search, descent, covariance, and honest words about the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from homodyne_lib.fitting.certificate import Certificate, certify
+from homodyne_lib.fitting.descent import SINGULAR, solve
+from homodyne_lib.fitting.identifiability import degeneracies, scaling_test
+from homodyne_lib.fitting.starts import mirror_images, propose_starts
+from homodyne_lib.likelihood.normal_equations import NormalEquations
+from homodyne_lib.likelihood.problem import Problem
+from homodyne_lib.model.matrices import unit_diagonal
+from homodyne_lib.model.parameters import PARAMETERS
+from homodyne_lib.model.scales import interval_of, nearest_image
+
+__all__ = ["NlsqFit", "fit_nlsq"]
+
+_SEARCH_TOLERANCE = 1e-6
+_SEARCH_EVALUATIONS = 60  # of a descent of the search; what comes near the best descends further
+_SEARCH_FINENESS = 6  # of the nodes on which the space is searched
+_NEAR_BEST = 0.01  # minima of the search whose cost is higher by less than this share descend on the fine nodes too
+_SAME = 1e-4  # descents that differ by less than this part of a variance found the same minimum
+_FINENESS = (32, 48, 64)  # of nodes, one after the other, where the fit's own are too coarse
+_RIVAL = 9.0  # a second minimum within so many residual variances is reported: three standard deviations
+
+
+@dataclass(eq=False)
+class NlsqFit:
+    """Result of a fit; physical parameters first, then scaling coefficients.
+
+    Attributes
+    ----------
+    names : list of str
+    values, errors : ndarray
+        Errors are NaN where a parameter sits on a bound, is held fixed or is not determined.
+    covariance : ndarray
+        Of ``values``, residual scatter included; zero rows where there is no error.
+    chi2, reduced_chi2 : float
+    n_points, n_free, n_evaluations : int
+    at_bound : dict of str to bool
+    converged : bool
+    message : str
+    basins : list of dict
+        Distinct minima that descents on the fine nodes ended in, best first: parameters, ``delta_chi2`` above the best
+        [residual variances], ``descents`` that ended there.
+    warnings : list of str
+    certificate : Certificate
+        How far the fit can be from one to all pairs of frames.
+    """
+
+    names: list[str]
+    values: np.ndarray
+    errors: np.ndarray
+    covariance: np.ndarray
+    chi2: float
+    reduced_chi2: float
+    n_points: int
+    n_free: int
+    n_evaluations: int
+    at_bound: dict[str, bool]
+    converged: bool
+    message: str
+    basins: list[dict]
+    warnings: list[str]
+    certificate: Certificate
+
+    def value(self, name: str) -> float:
+        """Fitted value of a parameter by name."""
+        return float(self.values[self.names.index(name)])
+
+
+def _covariance(equations: NormalEquations, free) -> tuple[np.ndarray, list[int]]:
+    """Inverse Gauss-Newton matrix of the free entries (zero elsewhere), and the entries it does not determine."""
+    hessian = equations.hessian[np.ix_(free, free)]
+    size, scaled = unit_diagonal(hessian)
+    eigenvalue, vector = np.linalg.eigh(scaled)
+    good = eigenvalue > SINGULAR * eigenvalue.max()
+    inverse = (vector[:, good] / eigenvalue[good]) @ vector[:, good].T / np.outer(size, size)
+    undetermined = [int(free[k]) for k in np.flatnonzero(np.abs(vector[:, ~good]).max(axis=1, initial=0.0) > 1e-3)]
+    covariance = np.zeros_like(equations.hessian)
+    covariance[np.ix_(free, free)] = inverse
+    return covariance, undetermined
+
+
+def fit_nlsq(
+    problem: Problem, *, start=None, bounds=None, fixed=None, n_starts=64, seed=0, max_evaluations=200
+) -> NlsqFit:
+    """Fit physical parameters and scaling.
+
+    The parameter space is searched on coarse nodes: starts read from the decays and spread over what the record can show are
+    screened by their cost, the best descend, and what they find is told apart. The best, and whatever comes near it, then
+    descends on fine nodes; so does ``start``. The best of all is kept. Where exact sums over the pairs of frames show that
+    the nodes are too coarse, the last descents are repeated on finer ones.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : mapping of str to float, optional
+        Starting values; parameters that are missing start at the table's default.
+    bounds : mapping of str to (float, float), optional
+    fixed : mapping of str to float, optional
+    n_starts : int
+        Size of the search; 0 leaves it out, where there is a start.
+    seed : int
+    max_evaluations : int
+        Evaluations allowed to each descent.
+
+    Returns
+    -------
+    NlsqFit
+
+    Raises
+    ------
+    ValueError
+        If a bound, a start or a fixed value is outside the table's bounds, a name is unknown, all parameters are fixed, or
+        there is neither a start nor a search.
+    """
+    names, fixed = problem.names, dict(fixed or {})
+    _check_values("fixed", fixed, names, bounds)
+    if len(fixed) == len(names):
+        raise ValueError(f"fixed holds all of {', '.join(names)}; leave out at least one, so that there is a fit.")
+    starts = []
+    if start:
+        _check_values("start", start, names, bounds)
+        starts.append(np.array([start.get(name, PARAMETERS[name].default) for name in names]))
+    elif n_starts < 1:
+        raise ValueError("starts is 0 and start gives no values; a fit needs one or the other.")
+    basins = _search(problem, n_starts, seed, bounds, fixed) if n_starts > 0 else []
+    starts += [basin.params for basin in basins if basin.cost - basins[0].cost < _NEAR_BEST * basins[0].cost]
+    n_evaluations = 0
+    while True:
+        trials = [solve(problem, s, bounds, fixed, max_evaluations) for s in starts]
+        n_evaluations += sum(outcome.n_evaluations for _, outcome in trials)
+        found = _basins(problem, trials)
+        fit = _summarise(problem, found, fixed, bounds, n_evaluations, max_evaluations)
+        if fit.certificate.holds:
+            return fit
+        finer = next((f for f in _FINENESS if f > problem.fineness), None)
+        if finer is None:
+            fit.warnings.append(fit.certificate.sentence)
+            return fit
+        problem = problem.refined(finer)
+        starts = [basin.params for basin in found if _rise(basin, found[0], fit.reduced_chi2) < _RIVAL]
+
+
+class _Basin(NamedTuple):
+    """A minimum, and how many descents ended there."""
+
+    params: np.ndarray
+    cost: float
+    outcome: OptimizeResult
+    n_descents: int
+
+
+def _search(problem: Problem, n_starts, seed, bounds, fixed) -> list[_Basin]:
+    """Distinct minima on coarse nodes, best first."""
+    coarse = problem.coarser(_SEARCH_FINENESS)
+    starts = propose_starts(coarse, n_starts, seed, bounds, fixed)
+    descend = partial(
+        solve, coarse, bounds=bounds, fixed=fixed, max_evaluations=_SEARCH_EVALUATIONS, tolerance=_SEARCH_TOLERANCE
+    )
+    trials = [descend(start) for start in starts]
+    if "phi0" in problem.names and "phi0" not in fixed:
+        # With few angles a flow and its mirror image fit almost alike, and a descent does not cross between them.
+        # What is found across may be better, and then has a mirror image of its own.
+        best = None
+        while best is None or _basins(coarse, trials)[0].cost < (1.0 - _SEARCH_TOLERANCE) * best.cost:
+            best = _basins(coarse, trials)[0]
+            for image in mirror_images(problem, best.params):
+                trials.append(descend(image))
+    return _basins(coarse, trials)
+
+
+def _basins(problem: Problem, trials) -> list[_Basin]:
+    """Descents that ended within a hundredth of an error of each other, taken as one; best first."""
+    basins: list[_Basin] = []
+    for params, outcome in sorted(trials, key=lambda trial: trial[1].cost):
+        # The trust region's Jacobian holds the curvature: the rise of the cost along the way to a better minimum.
+        for k, basin in enumerate(basins):
+            way = nearest_image(outcome.free, outcome.x - basin.outcome.x, 0.0)
+            rise = 0.5 * np.sum((basin.outcome.jac @ way) ** 2)
+            if rise < _SAME * max(basin.cost / problem.n_points, 1e-300):
+                basins[k] = basin._replace(n_descents=basin.n_descents + 1)
+                break
+        else:
+            basins.append(_Basin(params, float(outcome.cost), outcome, 1))
+    return basins
+
+
+def _rise(basin: _Basin, best: _Basin, reduced_chi2: float) -> float:
+    """Rise of χ² from the best minimum to another [residual variances]."""
+    return 2.0 * (basin.cost - best.cost) / reduced_chi2
+
+
+def _check_values(what, values, names, bounds) -> None:
+    for name, value in values.items():
+        if name not in names:
+            raise ValueError(f"{what} names {name!r}, which is no parameter of this model; it has {', '.join(names)}.")
+        low, high = interval_of(name, bounds)
+        if not low <= nearest_image([name], value, 0.5 * (low + high))[0] <= high:
+            raise ValueError(f"{what} {name} = {value:g} {PARAMETERS[name].unit} is outside [{low:g}, {high:g}].")
+
+
+def _summarise(problem, basins, fixed, bounds, n_evaluations, max_evaluations) -> NlsqFit:
+    params, outcome = basins[0].params, basins[0].outcome
+    equations = problem.normal_equations(params)
+    names = problem.names + problem.scaling.names
+    n_free = len(names) - len(fixed)
+    freedom = problem.n_points - n_free
+    at_bound = {name: outcome.at_bound.get(name, False) for name in problem.names}
+    free = [k for k, name in enumerate(names) if name not in fixed and not at_bound.get(name, False)]
+    covariance, undetermined = _covariance(equations, free)
+    errors = np.sqrt(np.diag(covariance))
+    errors[[k for k in range(len(names)) if k not in free or k in undetermined]] = np.nan
+    own = slice(len(problem.names))
+    assumed = equations.chi2 / freedom
+    certificate, chi2 = certify(
+        problem, params, errors[own] * assumed**0.5, covariance[own, own] * assumed, assumed, bounds
+    )
+    reduced = chi2 / freedom
+    message = (
+        f"The fit converged after {outcome.n_evaluations} evaluations."
+        if outcome.success
+        else f"The fit stopped after {max_evaluations} evaluations without converging; raise max_evaluations."
+    )
+    return NlsqFit(
+        names=names,
+        values=np.concatenate([params, equations.coefficients]),
+        errors=errors * reduced**0.5,
+        covariance=covariance * reduced,
+        chi2=chi2,
+        reduced_chi2=reduced,
+        n_points=problem.n_points,
+        n_free=n_free,
+        n_evaluations=n_evaluations,
+        at_bound=at_bound,
+        converged=bool(outcome.success),
+        message=message,
+        basins=[
+            {"delta_chi2": _rise(basin, basins[0], reduced), "descents": basin.n_descents}
+            | dict(zip(problem.names, basin.params.tolist(), strict=True))
+            for basin in basins
+        ],
+        warnings=_warnings(
+            problem, params, equations, names, covariance * reduced, at_bound, undetermined, basins, reduced
+        ),
+        certificate=certificate,
+    )
+
+
+def _warnings(problem, params, equations, names, covariance, at_bound, undetermined, basins, reduced) -> list[str]:
+    sentences = [
+        f"{name} = {params[k]:.4g} {PARAMETERS[name].unit} sits on a bound of its interval; its error is not defined."
+        for k, name in enumerate(problem.names)
+        if at_bound[name]
+    ]
+    if undetermined:
+        sentences.append(f"The data do not determine {', '.join(names[k] for k in undetermined)} separately.")
+    contrast, _ = problem.scaling.expand(equations.coefficients)
+    if np.any(np.asarray(contrast) <= 0):
+        sentences.append(
+            "The contrast of an angle is not positive: the data show no decay there that the model describes."
+        )
+    rises = [_rise(basin, basins[0], reduced) for basin in basins[1:]]
+    n_rivals = sum(rise < _RIVAL for rise in rises)
+    if n_rivals:
+        rival = ", ".join(f"{name} = {value:.4g}" for name, value in zip(problem.names, basins[1].params, strict=True))
+        sentences.append(
+            f"The search found {n_rivals} more {'minimum' if n_rivals == 1 else 'minima'} with almost the same χ² (higher by "
+            f"{rises[0]:.2g} residual variances at {rival})."
+        )
+    rejected = scaling_test(problem, params, equations)
+    return [*sentences, *degeneracies(problem, params, names, covariance), *([rejected] if rejected else [])]

@@ -1,0 +1,55 @@
+"""D(t) and γ̇(t) of many parameter vectors, and the bands they span."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from homodyne_lib.model.rates import calculate_diffusion_coefficient, calculate_shear_rate
+
+__all__ = ["CURVES", "band", "rate_curves"]
+
+CURVES = {
+    "D": (calculate_diffusion_coefficient, ("D0", "alpha", "D_offset")),
+    "gamma_dot": (calculate_shear_rate, ("gamma_dot_t0", "beta", "gamma_dot_t_offset")),
+}
+"""Curve -> its function of time and the parameters that it takes."""
+
+
+def rate_curves(draws: Mapping[str, np.ndarray], time, dt: float, curve: str) -> np.ndarray:
+    """Evaluate a rate for every draw.
+
+    Parameters
+    ----------
+    draws : mapping of str to array_like, shape (...,)
+        Parameters by name; numbers serve for one curve.
+    time : array_like, shape (n,)
+        [s]
+    dt : float
+        Frame interval [s].
+    curve : {"D", "gamma_dot"}
+
+    Returns
+    -------
+    ndarray, shape (n_draws, n)
+        D(t) [Å²/s] or γ̇(t) [1/s].
+    """
+    function, names = CURVES[curve]
+    return function(np.asarray(time, dtype=float), *(np.reshape(draws[name], (-1, 1)) for name in names), dt=dt)
+
+
+def band(curves, probability: float) -> tuple[np.ndarray, np.ndarray]:
+    """Central interval of curves at each time.
+
+    Parameters
+    ----------
+    curves : array_like, shape (n_draws, n)
+    probability : float
+
+    Returns
+    -------
+    lower, upper : ndarray, shape (n,)
+    """
+    tail = 0.5 * (1.0 - probability)
+    return tuple(np.quantile(curves, [tail, 1.0 - tail], axis=0))

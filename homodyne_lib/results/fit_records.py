@@ -1,0 +1,167 @@
+"""From what a fit and its calibration found to what their result files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import chdtrc
+
+from homodyne_lib.fitting.identifiability import THREE_SIGMA
+from homodyne_lib.fitting.nlsq import NlsqFit
+from homodyne_lib.likelihood.problem import Problem
+from homodyne_lib.model.parameters import unit_of
+from homodyne_lib.results.calibrations import Calibration, Covariance
+from homodyne_lib.results.fit_checks import FlowTest, MisfitReport
+from homodyne_lib.results.fits import AngleScaling, Fit, FittedParameter
+from homodyne_lib.uncertainty.calibration import NoiseCalibration
+
+__all__ = ["calibration_record", "fit_record", "flow_test"]
+
+# Independent pixels over pixels of a bin above which the reader is told; in records of 60 frames M scatters by 0.3.
+_TOO_MANY = 2.0
+
+
+def fit_record(fit: NlsqFit, problem: Problem, analysis_mode: str, sigma: ArrayLike, misfit: MisfitReport) -> Fit:
+    """Collect the result of a fit: no times, no hosts, only what follows from data, configuration and code.
+
+    Parameters
+    ----------
+    fit : NlsqFit
+    problem : Problem
+    analysis_mode : str
+    sigma : array_like, shape (n_phi,)
+        Noise that weighted the residuals.
+    misfit : MisfitReport
+        Of the same fit; what it detected is the first of the warnings.
+
+    Returns
+    -------
+    Fit
+    """
+    p, scaling = len(problem.names), problem.scaling
+    contrast, offset = scaling.expand(fit.values[p:])
+    spread = np.sqrt(np.maximum(np.diag(scaling.expand_covariance(fit.covariance[p:, p:])), 0.0))
+    n_phi = len(contrast)
+    determined = np.flatnonzero(np.isfinite(fit.errors))
+    return Fit(
+        analysis_mode=analysis_mode,
+        per_angle_mode=scaling.mode,
+        shear_convention=problem.convention,
+        parameters={
+            name: FittedParameter(float(fit.values[k]), float(fit.errors[k]), unit_of(name), fit.at_bound[name])
+            for k, name in enumerate(problem.names)
+        },
+        scaling=AngleScaling(np.asarray(problem.experiment.phi), contrast, spread[:n_phi], offset, spread[n_phi:]),
+        coefficients=dict(zip(scaling.names, fit.values[p:].tolist(), strict=True)),
+        covariance=Covariance([fit.names[k] for k in determined], fit.covariance[np.ix_(determined, determined)]),
+        chi2=fit.chi2,
+        reduced_chi2=fit.reduced_chi2,
+        n_points=fit.n_points,
+        n_free=fit.n_free,
+        sigma=np.asarray(sigma),
+        converged=fit.converged,
+        message=fit.message,
+        warnings=[*([misfit.sentence] if misfit.detected else []), *fit.warnings],
+        basins=fit.basins,
+        n_evaluations=fit.n_evaluations,
+        misfit=misfit,
+        certificate=fit.certificate,
+    )
+
+
+def calibration_record(
+    calibration: NoiseCalibration, determined: Sequence[str], bin_pixels: ArrayLike | None = None
+) -> Calibration:
+    """Collect what a calibration found of the parameters that have an error.
+
+    Parameters
+    ----------
+    calibration : NoiseCalibration
+    determined : sequence of str
+        Parameters that have an error.
+    bin_pixels : array_like, shape (n_phi,), optional
+        Number of detector pixels in each bin, where it is known.
+
+    Returns
+    -------
+    Calibration
+    """
+    names = [name for name in calibration.names if name in determined]
+    keep = [calibration.names.index(name) for name in names]
+    ratios = calibration.ratios[keep]
+    return Calibration(
+        noise=calibration.noise,
+        note=calibration.note,
+        sentence=(
+            f"Errors are {np.min(ratios):.2g} to {np.max(ratios):.2g} times as large as those of independent entries of c2."
+        ),
+        pixels=calibration.pixels,
+        bin_pixels=None if bin_pixels is None else np.asarray(bin_pixels),
+        pixels_note=_pixels_note(calibration, bin_pixels),
+        counts=calibration.counts,
+        effective_counts=calibration.effective_counts,
+        stripes=calibration.excess,
+        errors=dict(zip(names, calibration.errors[keep].tolist(), strict=True)),
+        ratios=dict(zip(names, ratios.tolist(), strict=True)),
+        covariance=Covariance(names, calibration.covariance[np.ix_(keep, keep)]),
+        names=calibration.names,
+        information=calibration.information,
+        assumed=calibration.assumed,
+    )
+
+
+def _pixels_note(calibration: NoiseCalibration, bin_pixels: ArrayLike | None) -> str | None:
+    """Say where the noise is smaller than the pixels of the bins allow; None where it is not, or they are not known.
+
+    A bin has at most as many independent pixels as pixels, and fewer where speckles are larger than a pixel.
+    """
+    if bin_pixels is None or calibration.noise == "independent":
+        return None
+    of_bins = np.asarray(bin_pixels)
+    ratio = float(np.median(calibration.pixels / of_bins))
+    if ratio <= _TOO_MANY:
+        return None
+    return (
+        f"The residuals scatter as little as those of {ratio:.2g} times as many independent pixels as the bins have "
+        f"({np.median(calibration.pixels):.3g} for {np.median(of_bins):.3g}, medians over the angles). One measurement of "
+        "these bins cannot do so: c2 may be a mean of several, which the errors count, or it was smoothed or normalised "
+        "by something that fluctuates, and the errors may then be too small."
+    )
+
+
+def flow_test(static: NlsqFit, laminar: NlsqFit, n_frames: int) -> FlowTest:
+    """Ask whether the data need a flow at all, under the least favourable correlation of the noise.
+
+    The drop of χ² from the static to the laminar fit is measured in residual variances. Entries of c2 that share a frame
+    fluctuate together; at worst all pairs of a frame carry one number, and n frames then hold 2/(n - 1) of the evidence
+    that n(n - 1)/2 independent pairs would.
+
+    Parameters
+    ----------
+    static, laminar : NlsqFit
+        Fits of the same data.
+    n_frames : int
+
+    Returns
+    -------
+    FlowTest
+    """
+    delta = max(static.chi2 - laminar.chi2, 0.0) / laminar.reduced_chi2
+    effective = delta * 2.0 / (n_frames - 1)
+    freedom = laminar.n_free - static.n_free
+    p_value = float(chdtrc(freedom, effective))
+    detected = bool(p_value < THREE_SIGMA)
+    verdict = "The data need a flow" if detected else "The shear rate is compatible with zero"
+    return FlowTest(
+        delta_chi2=delta,
+        delta_chi2_effective=effective,
+        degrees_of_freedom=freedom,
+        p_value=p_value,
+        detected=detected,
+        sentence=(
+            f"{verdict}: against a fit without flow χ² falls by {delta:.3g} residual variances, by {effective:.2g} if "
+            f"pairs that share a frame count once (p = {p_value:.2g} for {freedom} more parameters)."
+        ),
+    )

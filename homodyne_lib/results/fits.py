@@ -1,0 +1,251 @@
+"""The result of a fit, as nlsq.json holds it, and the estimates that came before it, as scaling.json does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from homodyne_lib.fitting.certificate import Certificate
+from homodyne_lib.io.correlations import Correlations
+from homodyne_lib.model.curves import CURVES
+from homodyne_lib.model.kernels import convention_in_words
+from homodyne_lib.model.parameters import is_static
+from homodyne_lib.model.scales import nearest_image
+from homodyne_lib.model.scaling import PerAngleScaling, per_angle_scaling
+from homodyne_lib.results.calibrations import Calibration, Covariance
+from homodyne_lib.results.fit_checks import FlowTest, MisfitReport
+from homodyne_lib.results.shown import Shown, number
+from homodyne_lib.results.typed_json import IN_MEMORY, OPTIONAL_KEY, JsonFile
+
+__all__ = [
+    "AngleScaling",
+    "Fit",
+    "FitInput",
+    "FittedParameter",
+    "QuantileScaling",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class QuantileScaling(JsonFile):
+    """Contrast and offset estimated from quantiles; the content of scaling.json.
+
+    Attributes
+    ----------
+    phi : ndarray, shape (n_phi,)
+        [deg]
+    contrast, offset : ndarray, shape (n_phi,)
+    warnings : list of str
+        Where an estimate is not to be trusted.
+    """
+
+    phi: np.ndarray
+    contrast: np.ndarray
+    offset: np.ndarray
+    warnings: list[str]
+
+    def per_angle(self, mode: str, fourier_order: int) -> PerAngleScaling:
+        """Contrast and offset over the angles in a mode (:func:`~homodyne_lib.model.scaling.per_angle_scaling`)."""
+        return per_angle_scaling(mode, self.phi, self.contrast, self.offset, fourier_order)
+
+
+@dataclass(frozen=True)
+class FittedParameter:
+    """A fitted physical parameter.
+
+    Attributes
+    ----------
+    value, error : float
+        [unit]; the error is that of independent entries of c2, and NaN where it is not defined.
+    unit : str
+    at_bound : bool
+    """
+
+    value: float
+    error: float
+    unit: str
+    at_bound: bool
+
+
+@dataclass(frozen=True, eq=False)
+class AngleScaling:
+    """Fitted contrast and offset of each angle, with the errors of independent entries of c2.
+
+    Attributes
+    ----------
+    phi : ndarray, shape (n_phi,)
+        [deg]
+    contrast, contrast_error, offset, offset_error : ndarray, shape (n_phi,)
+    """
+
+    phi: np.ndarray
+    contrast: np.ndarray
+    contrast_error: np.ndarray
+    offset: np.ndarray
+    offset_error: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FitInput:
+    """What a fit was made from; the steps after it need it.
+
+    Attributes
+    ----------
+    record : Correlations
+    quantiles : QuantileScaling
+    fourier_order : int
+    bounds : mapping of str to (float, float)
+    fixed : mapping of str to float
+    """
+
+    record: Correlations
+    quantiles: QuantileScaling
+    fourier_order: int
+    bounds: Mapping[str, Sequence[float]]
+    fixed: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Shown, JsonFile):
+    """Result of a least-squares fit; the content of nlsq.json.
+
+    Attributes
+    ----------
+    analysis_mode, per_angle_mode, shear_convention : str
+    parameters : dict of str to FittedParameter
+        Physical parameters, in order.
+    scaling : AngleScaling
+    coefficients : dict of str to float
+        Free numbers of contrast and offset, in order.
+    covariance : Covariance
+        Of independent entries of c2, of the parameters and coefficients that have an error.
+    chi2, reduced_chi2 : float
+    n_points, n_free : int
+        Pairs of frames, and free numbers.
+    sigma : ndarray, shape (n_phi,)
+        Noise that weighted the residuals.
+    converged : bool
+    message : str
+        A sentence.
+    warnings : list of str
+    basins : list of dict of str to float
+        Distinct minima, best first: parameters, ``delta_chi2``, ``descents``.
+    n_evaluations : int
+        Of χ² and its slopes, in the last descents.
+    misfit : MisfitReport
+    certificate : Certificate or None
+        None in files of older versions.
+    flow_test : FlowTest or None
+        None where the model has no flow.
+    calibration : Calibration or None
+        Errors that the residuals call for; calibration.json holds it.
+    made_from : FitInput or None
+        None where the fit was read from a file.
+    """
+
+    analysis_mode: str
+    per_angle_mode: str
+    shear_convention: str
+    parameters: dict[str, FittedParameter]
+    scaling: AngleScaling
+    coefficients: dict[str, float]
+    covariance: Covariance
+    chi2: float
+    reduced_chi2: float
+    n_points: int
+    n_free: int
+    sigma: np.ndarray
+    converged: bool
+    message: str
+    warnings: list[str]
+    basins: list[dict[str, float]]
+    n_evaluations: int
+    misfit: MisfitReport
+    certificate: Certificate | None = field(default=None, metadata=OPTIONAL_KEY)
+    flow_test: FlowTest | None = field(default=None, metadata=OPTIONAL_KEY)
+    calibration: Calibration | None = field(default=None, metadata=IN_MEMORY)
+    made_from: FitInput | None = field(default=None, metadata=IN_MEMORY)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Physical parameters by name [units of the parameter table]."""
+        return {name: parameter.value for name, parameter in self.parameters.items()}
+
+    @property
+    def vector(self) -> list[float]:
+        """Physical parameters, then coefficients of contrast and offset."""
+        return [*self.values.values(), *self.coefficients.values()]
+
+    @property
+    def noise_scale(self) -> float:
+        """Root mean square of the residuals [σ]."""
+        return float((self.chi2 / self.n_points) ** 0.5)
+
+    @property
+    def is_static(self) -> bool:
+        """Whether the model has diffusion only."""
+        return is_static(self.analysis_mode)
+
+    @property
+    def curves(self) -> list[str]:
+        """Rates of the model: D, and the shear rate where there is flow."""
+        return [curve for curve in CURVES if curve == "D" or not self.is_static]
+
+    def beside(self, truth: Mapping[str, Any]) -> dict[str, Any]:
+        """Truth of a simulation with periodic parameters where they are nearest to the fit.
+
+        Parameters
+        ----------
+        truth : mapping
+            Parameters by name [units of the parameter table], and what else is known.
+
+        Returns
+        -------
+        dict
+        """
+        names = [name for name in self.values if name in truth]
+        known, fitted = [truth[name] for name in names], [self.values[name] for name in names]
+        return {**truth, **dict(zip(names, nearest_image(names, known, fitted).tolist(), strict=True))}
+
+    @property
+    def per_angle(self) -> PerAngleScaling:
+        """How contrast and offset follow from the coefficients."""
+        order = (len(self.coefficients) // 2 - 1) // 2
+        return per_angle_scaling(
+            self.per_angle_mode, self.scaling.phi, self.scaling.contrast, self.scaling.offset, order
+        )
+
+    def error(self, name: str) -> float | None:
+        """Error of a physical parameter, calibrated where it can be; None where it is undefined [unit]."""
+        independent = self.parameters[name].error
+        if np.isnan(independent):
+            return None
+        return independent if self.calibration is None else self.calibration.errors.get(name)
+
+    @property
+    def scaling_errors(self) -> dict[str, np.ndarray]:
+        """Errors of ``contrast`` and ``offset``, shape (n_phi,) each, calibrated where they can be."""
+        if self.calibration is None:
+            return {"contrast": self.scaling.contrast_error, "offset": self.scaling.offset_error}
+        spread = self.per_angle.expand_covariance(self.calibration.covariance.of(list(self.coefficients)))
+        return dict(zip(("contrast", "offset"), np.sqrt(np.diag(spread)).reshape(2, -1), strict=True))
+
+    def _heading(self) -> str:
+        chi2 = f"χ² per degree of freedom {self.reduced_chi2:.3f} from {self.n_points} pairs of frames"
+        return f"Fit, {self.analysis_mode.replace('_', ' ')}: {chi2}. {self.message}"
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        rows = [
+            [name, p.unit, number(p.value), number(self.error(name), 2), "at a bound" if p.at_bound else ""]
+            for name, p in self.parameters.items()
+        ]
+        errors = "error" if self.calibration is not None else "independent error"
+        return ["parameter", "unit", "value", errors, ""], rows
+
+    def _notes(self) -> list[str]:
+        flow = [] if self.flow_test is None else [self.flow_test.sentence]
+        rates = [] if self.is_static else [f"Shear rates: {convention_in_words(self.shear_convention)}."]
+        return [*flow, *rates, *(f"Warning: {text}" for text in self.warnings)]

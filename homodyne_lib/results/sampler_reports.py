@@ -1,0 +1,116 @@
+"""What is to be said of the chains of a posterior, as cmc.json holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from homodyne_lib.results.typed_json import JsonFile
+
+__all__ = ["Agreement", "FailedShard", "SamplerReport", "ShardReport"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Test of the shards' own means about the common one.
+
+    Attributes
+    ----------
+    chi2 : float
+    dof : int
+    p_value : float
+    """
+
+    chi2: float
+    dof: int
+    p_value: float
+
+
+@dataclass(frozen=True)
+class FailedShard:
+    """A shard that is left out, and why.
+
+    Attributes
+    ----------
+    shard : int
+    reason : str
+        A sentence.
+    """
+
+    shard: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """The chains of a shard, and what the shard alone found.
+
+    Attributes
+    ----------
+    shard, attempts, n_warmup : int
+        Number of the shard, of the attempts to sample it, and of the adaptation draws of a chain.
+    jumps : bool
+        Whether chains also jumped.
+    exact_share : float
+        Share of the draws that count where each is weighed by the density of all pairs of frames over that of the nodes.
+    max_r_hat, min_ess_bulk, min_ess_tail : float
+        Worst of all numbers.
+    divergences : int
+    bfmi : float
+        Of the worst chain.
+    converged, usable : bool
+    reasons : list of str
+        Why they did not converge.
+    r_hat, ess_bulk, ess_tail : dict of str to float
+    mean, sd : dict of str to float
+        Of the shard alone [units of the parameter table].
+    """
+
+    shard: int
+    attempts: int
+    n_warmup: int
+    jumps: bool
+    exact_share: float
+    max_r_hat: float
+    min_ess_bulk: float
+    min_ess_tail: float
+    divergences: int
+    bfmi: float
+    converged: bool
+    usable: bool
+    reasons: list[str]
+    r_hat: dict[str, float]
+    ess_bulk: dict[str, float]
+    ess_tail: dict[str, float]
+    mean: dict[str, float]
+    sd: dict[str, float]
+
+
+@dataclass(frozen=True)
+class SamplerReport(JsonFile):
+    """What is to be said of the chains; the content of cmc.json.
+
+    Attributes
+    ----------
+    method, status : str
+    n_shards, n_converged, n_chains, n_draws : int
+        Chains in each shard, draws of a chain.
+    agreement : Agreement or None
+        None for a single shard.
+    pareto_k : float or None
+        Shape of the tail of the weights; None for a single shard.
+    warnings : list of str
+    failed : list of FailedShard
+    shards : list of ShardReport
+    """
+
+    method: str
+    status: str
+    n_shards: int
+    n_converged: int
+    n_chains: int
+    n_draws: int
+    agreement: Agreement | None
+    pareto_k: float | None
+    warnings: list[str]
+    failed: list[FailedShard]
+    shards: list[ShardReport]

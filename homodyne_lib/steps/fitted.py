@@ -1,0 +1,80 @@
+"""The fit of a record; where its model has a flow, also the fit without, and the test between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from homodyne_lib.fitting.nlsq import fit_nlsq
+from homodyne_lib.io.correlations import Correlations
+from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.model.parameters import is_static
+from homodyne_lib.results.fit_records import fit_record, flow_test
+from homodyne_lib.results.fits import Fit, FitInput, QuantileScaling
+from homodyne_lib.results.misfit_words import misfit_report
+
+__all__ = ["fitted"]
+
+
+def fitted(
+    record: Correlations,
+    quantiles: QuantileScaling,
+    *,
+    analysis_mode: str,
+    per_angle_mode: str,
+    fourier_order: int,
+    shear_convention: str,
+    starts: int,
+    start: Mapping[str, float],
+    fixed: Mapping[str, float],
+    bounds: Mapping[str, Sequence[float]],
+    max_evaluations: int,
+    seed: int,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Fit:
+    """Fit the model to a record; the settings are those of the configuration.
+
+    Parameters
+    ----------
+    record : Correlations
+        With its noise.
+    quantiles : QuantileScaling
+    analysis_mode, per_angle_mode, shear_convention : str
+    fourier_order : int
+    starts, max_evaluations, seed : int
+    start, fixed : mapping of str to float
+        [units of the parameter table]
+    bounds : mapping of str to (float, float)
+    progress : callable
+        Told what was found.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ValueError
+        For settings that contradict the data or each other.
+    """
+    per_angle = quantiles.per_angle(per_angle_mode, fourier_order)
+
+    def fit(mode, n_starts, **options):
+        problem = make_problem(record, per_angle, mode, shear_convention)
+        return problem, fit_nlsq(problem, seed=seed, n_starts=n_starts, max_evaluations=max_evaluations, **options)
+
+    problem, found = fit(analysis_mode, starts, start=start or None, fixed=fixed, bounds=bounds)
+    progress(f"χ²/dof = {found.reduced_chi2:.4g} from {found.n_points} points; {found.message}")
+    misfit = misfit_report(problem, found, record.frames)
+    result = fit_record(found, problem, analysis_mode, record.sigma, misfit)
+    if per_angle_mode.startswith("constant"):
+        # Only these modes lean on the quantile estimates.
+        result = replace(result, warnings=[*quantiles.warnings, *result.warnings])
+    if not is_static(analysis_mode):
+        # Without start values it needs a search, also where the configuration leaves that out.
+        _, static = fit("static", max(starts, 1), fixed={}, bounds={})
+        result = replace(result, flow_test=flow_test(static, found, len(record.frames)))
+        progress(result.flow_test.sentence)
+    for warning in result.warnings:
+        progress(f"Warning: {warning}")
+    return replace(result, made_from=FitInput(record, quantiles, fourier_order, bounds, fixed))

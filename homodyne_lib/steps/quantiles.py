@@ -1,0 +1,24 @@
+"""First contrast and offset of each angle."""
+
+from __future__ import annotations
+
+from homodyne_lib.io.correlations import Correlations
+from homodyne_lib.prepare.quantiles import estimate_scaling_from_matrices
+from homodyne_lib.results.fits import QuantileScaling
+
+__all__ = ["quantile_scaling"]
+
+
+def quantile_scaling(record: Correlations) -> QuantileScaling:
+    """Estimate contrast and offset from quantiles of c2 at short and long lags.
+
+    Parameters
+    ----------
+    record : Correlations
+
+    Returns
+    -------
+    QuantileScaling
+    """
+    contrast, offset, warnings = estimate_scaling_from_matrices(record.c2, record.phi, frames=record.frames)
+    return QuantileScaling(record.phi, contrast, offset, list(warnings))

@@ -1,0 +1,168 @@
+"""The draws of a shard, once more and more carefully where its chains do not agree; and its weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from homodyne_lib.io.correlations import RowBand
+from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.results.fits import Fit, QuantileScaling
+from homodyne_lib.results.posterior_records import MIN_ESS, chain_diagnostics
+from homodyne_lib.sampling.consensus import combine_shards
+from homodyne_lib.sampling.importance import propose, shard_terms
+from homodyne_lib.sampling.nuts import sample_shard
+from homodyne_lib.sampling.posterior import ShardPosterior
+from homodyne_lib.sampling.shard_files import Proposals, ShardDraws
+
+__all__ = ["sampled", "seed_of", "shard_posterior", "weighed"]
+
+# Times the adaptation, and shares of the rejected steps: plainly; where the law may have corners and a mass matrix is
+# learnt, or in a second attempt; for both.
+WARMUP, REJECTED = (1, 3, 5), (1.0, 0.3, 0.15)
+
+
+def seed_of(*about: object) -> int:
+    """Give a seed of its own to every such thing, the same in every run."""
+    return int.from_bytes(hashlib.sha256("/".join(map(str, about)).encode()).digest()[:4], "little")
+
+
+def shard_posterior(
+    band: RowBand,
+    fit: Fit,
+    quantiles: QuantileScaling,
+    n_shards: int,
+    *,
+    fourier_order: int,
+    bounds: Mapping[str, Sequence[float]],
+    fixed: Mapping[str, float],
+) -> ShardPosterior:
+    """Posterior of a shard, anchored at the fit of all data.
+
+    Parameters
+    ----------
+    band : RowBand
+        Rows of the shard.
+    fit : Fit
+    quantiles : QuantileScaling
+    n_shards, fourier_order : int
+    bounds : mapping of str to (float, float)
+    fixed : mapping of str to float
+
+    Returns
+    -------
+    ShardPosterior
+    """
+    per_angle = quantiles.per_angle(fit.per_angle_mode, fourier_order)
+    problem = make_problem(band, per_angle, fit.analysis_mode, fit.shear_convention)
+    return ShardPosterior(problem, fit.vector, n_shards, bounds, fixed, fit.noise_scale)
+
+
+def sampled(
+    posterior: ShardPosterior,
+    *,
+    seed: int,
+    chains: int,
+    warmup: int,
+    draws: int,
+    target_acceptance: float,
+    processes: int = 1,
+    progress: Callable[[str], None] = lambda text: None,
+) -> tuple[ShardDraws, dict[str, Any]]:
+    """Sample the posterior of a shard.
+
+    Parameters
+    ----------
+    posterior : ShardPosterior
+    seed, chains, warmup, draws : int
+    target_acceptance : float
+    processes : int
+        Chains run side by side in so many.
+    progress : callable
+
+    Returns
+    -------
+    draws : ShardDraws
+    report : dict
+        Fields of :class:`~homodyne_lib.results.sampler_reports.ShardReport` that the chains alone give.
+
+    Raises
+    ------
+    ValueError
+        If the density is not finite where a chain starts.
+    """
+    once = partial(
+        _attempt,
+        posterior,
+        seed=seed,
+        warmup=warmup,
+        rejected=1 - target_acceptance,
+        progress=progress,
+        n_draws=draws,
+        n_chains=chains,
+        n_processes=processes,
+    )
+    learn = not posterior.determined
+    attempts = [once(1, learn)]
+    # Fewer draws than are wanted of effective ones cannot pass, however they are made.
+    if not attempts[0][1]["converged"] and chains * draws > MIN_ESS:
+        progress(f"{'; '.join(attempts[0][1]['reasons'])}; once more with smaller steps and a longer adaptation")
+        learn = learn or attempts[0][1]["divergences"] > 0
+        attempts.append(once(2, learn))
+    best, report = min(attempts, key=lambda attempt: attempt[1]["max_r_hat"])
+    report["exact_share"] = posterior.exact_share(best.x)
+    progress(f"weighed by the density of all pairs of frames, {report['exact_share']:.1%} of the draws count")
+    return best, report
+
+
+def _attempt(posterior, number, learn, *, seed, warmup, rejected, progress, **how):
+    """Draws, and the report of their chains."""
+    care = number - 1 + learn
+    n_warmup = warmup * WARMUP[care]
+    draws = sample_shard(
+        posterior,
+        seed=seed_of(seed, number),
+        n_warmup=n_warmup,
+        target_acceptance=1 - rejected * REJECTED[care],
+        adapt_mass=learn,
+        progress=progress,
+        **how,
+    )
+    by_name = posterior.coordinates.natural_draws(draws.x, posterior.problem.scaling.names)
+    return draws, {"attempts": number, "n_warmup": n_warmup, "jumps": learn, **chain_diagnostics(by_name, draws.stats)}
+
+
+def weighed(
+    posterior: ShardPosterior,
+    shards: Sequence[ShardDraws],
+    n_draws: int,
+    *,
+    seed: int,
+    progress: Callable[[str], None] = lambda text: None,
+) -> tuple[Proposals, tuple[np.ndarray, ...]]:
+    """Say what a shard adds to the log density of all data at the draws that the shards' consensus proposes.
+
+    Parameters
+    ----------
+    posterior : ShardPosterior
+        Of the shard.
+    shards : sequence of ShardDraws
+        Of all shards that can be used.
+    n_draws, seed : int
+        The same for every shard.
+    progress : callable
+
+    Returns
+    -------
+    proposals : Proposals
+        The same for every shard.
+    terms : tuple of ndarray
+        Of :func:`~homodyne_lib.sampling.importance.shard_terms`.
+    """
+    proposals = propose(combine_shards(shards), len(posterior.density.factor), n_draws, seed)
+    progress(f"{len(proposals.x)} proposals at {posterior.problem.n_points} pairs")
+    return proposals, shard_terms(posterior.density.shard, proposals.x, progress)

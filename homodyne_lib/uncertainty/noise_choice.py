@@ -1,0 +1,168 @@
+"""Which noise the residuals of a fit show, and the covariance of the fit under it.
+
+Two numbers of each angle are used: the sum of squares of the residuals, and that of their stripes. A stripe is the sum over
+all pairs of a frame. Each kind of noise predicts both numbers up to its strength, less what the fit took away. The sum of
+squares gives the strength. The stripes tell the kinds apart: they are small where entries of c2 fluctuate independently, and
+large where frames and speckles do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import chdtr
+
+from homodyne_lib.uncertainty.speckle_moments import PixelNoise
+
+__all__ = ["NoiseChoice", "NoiseKind"]
+
+_LOG_SHOT = np.log([1e-4, 1e4])  # interval in which 1/counts is searched
+_LEVEL = 1e-4  # chance that the kind of noise that made the stripes is rejected
+
+
+class NoiseKind(NamedTuple):
+    """A kind of noise, as strong at each angle as the residuals there.
+
+    Attributes
+    ----------
+    covariance : ndarray
+        Of the fit.
+    score : ndarray
+        Covariance of the score.
+    units : ndarray, shape (n_phi,)
+        Strength at each angle: variance of a weighted entry, or 1/M.
+    stripes : ndarray, shape (n_phi,)
+        Expected sums of squares.
+    freedom : ndarray, shape (n_phi,)
+        How many independent numbers make up each of them.
+    """
+
+    covariance: np.ndarray
+    score: np.ndarray
+    units: np.ndarray
+    stripes: np.ndarray
+    freedom: np.ndarray
+
+
+class NoiseChoice(NamedTuple):
+    """Residuals that each kind of noise predicts, and the kind that agrees with those of a fit.
+
+    Attributes
+    ----------
+    noises : sequence of PixelNoise, length n_phi
+        Weighted, with derivatives for all parameters of the fit.
+    chi2, stripes : ndarray, shape (n_phi,)
+        Sum of squares of the weighted residuals, and of their stripes.
+    bread : ndarray
+        H⁻¹, as in (U2) of docs/uncertainty.md.
+    """
+
+    noises: Sequence[PixelNoise]
+    chi2: np.ndarray
+    stripes: np.ndarray
+    bread: np.ndarray
+
+    def _kind(self, units, freedom) -> NoiseKind:
+        """Noise as strong as the residuals, from (total, score, stripes, cross) of noise of strength one at each angle (U8).
+
+        Residuals are r = e - J H⁻¹ s, where s is the score of all angles.
+        """
+        bread = self.bread
+        covariances = [bread @ score @ bread for _, score, _, _ in units]
+        squares = np.array([[np.sum(noise.hessian * cov) for cov in covariances] for noise in self.noises])
+        stripes = np.array([[np.sum(noise.among_stripes * cov) for cov in covariances] for noise in self.noises])
+        for k, (total, score, stripe, cross) in enumerate(units):
+            squares[k, k] += total - 2.0 * np.sum(bread * score)
+            stripes[k, k] += stripe - 2.0 * np.sum(bread * cross)
+        strength = np.linalg.solve(squares, self.chi2)
+        score = sum(x * unit[1] for x, unit in zip(strength, units, strict=True))
+        return NoiseKind(bread @ score @ bread, score, strength, stripes @ strength, np.array(freedom))
+
+    def independent(self) -> NoiseKind:
+        """Noise that is independent in every entry of c2."""
+        units = []
+        for noise in self.noises:
+            pairs = 0.5 * noise.n_frames * (noise.n_frames - 1)
+            units.append((pairs, noise.hessian, 2.0 * pairs, noise.among_stripes))
+        return self._kind(units, [float(noise.n_frames) for noise in self.noises])
+
+    def speckle(self, shot) -> NoiseKind:
+        """Noise of speckles and photons, for 1/counts of each angle, shape (n_phi,)."""
+        units, freedom = [], []
+        for noise, x in zip(self.noises, shot, strict=True):
+            powers = np.array([1.0, x, x * x])
+            moments = (noise.total, noise.score, noise.stripes, noise.cross)
+            units.append([np.tensordot(powers, moment, 1) for moment in moments])
+            photons = noise.stripes[1:] @ powers[1:] / noise.n_frames
+            square = noise.square + 2.0 * noise.stripes[0] * photons + noise.n_frames * photons**2
+            freedom.append((noise.stripes @ powers) ** 2 / square)
+        return self._kind(units, freedom)
+
+    def excess(self, kind: NoiseKind) -> float:
+        """Mean square of the stripes over what a kind of noise predicts; the weight of an angle is its ``freedom``."""
+        return float(np.sum(kind.freedom * self.stripes / kind.stripes) / np.sum(kind.freedom))
+
+    def explains(self, kind: NoiseKind) -> bool:
+        """Whether the stripes of the data agree with a kind of noise, by a two-sided χ² test."""
+        freedom = np.sum(kind.freedom)
+        chance = chdtr(freedom, freedom * self.excess(kind))
+        return bool(min(chance, 1.0 - chance) > 0.5 * _LEVEL)
+
+    def choose(self, shot, *, replaced: bool = False) -> tuple[NoiseKind, np.ndarray, str]:
+        """Find the noise that explains the stripes.
+
+        Speckles with the counts of the diagonal are tried first, independent noise second. Where neither explains the
+        stripes, the counts are those with which speckles do.
+
+        Parameters
+        ----------
+        shot : ndarray, shape (n_phi,)
+            1/counts from the diagonal.
+        replaced : bool
+            Whether the diagonal was replaced or is empty, so that it does not give the counts.
+
+        Returns
+        -------
+        kind : NoiseKind
+        shot : ndarray, shape (n_phi,)
+            1/counts; infinite where noise is independent.
+        note : str
+            A sentence.
+        """
+        speckle, independent = self.speckle(shot), self.independent()
+        infinite = np.full_like(shot, np.inf)
+        if self.explains(speckle) and not replaced:
+            return speckle, shot, "The residuals scatter as speckles and photons make them."
+        if self.explains(independent):
+            return independent, infinite, "The residuals scatter independently of each other."
+
+        def surplus(log_shot):
+            return np.log(self.excess(self.speckle(np.full_like(shot, np.exp(log_shot)))))
+
+        if surplus(_LOG_SHOT[1]) <= 0.0:
+            return independent, infinite, "The residuals of a frame scatter less alike than those of independent noise."
+        if surplus(_LOG_SHOT[0]) >= 0.0:
+            speckle, none = self.speckle(0.0 * shot), 0.0 * shot
+            if self.explains(speckle):
+                return speckle, none, "The residuals scatter as speckles make them without any shot noise."
+            return (
+                speckle,
+                none,
+                f"The residuals of a frame scatter {self.excess(speckle):.2g} times as much as speckles make them without "
+                "any shot noise: something moves whole frames, or the model misses something. The errors may be too small.",
+            )
+        fitted = np.full_like(shot, np.exp(brentq(surplus, *_LOG_SHOT, xtol=1e-3)))
+        if replaced:
+            reason = "the diagonal was replaced or is empty, and shows no counts"
+        elif np.any(shot > 0.0):
+            reason = f"the diagonal shows {1.0 / shot.mean():.2g}"
+        else:
+            reason = "the diagonal shows no shot noise"
+        return (
+            self.speckle(fitted),
+            fitted,
+            f"The residuals scatter as speckles of {1.0 / fitted[0]:.2g} photons a pixel and frame make them; {reason}.",
+        )

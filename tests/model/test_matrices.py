@@ -1,0 +1,31 @@
+"""Symmetric matrices of rows with different units, against SciPy and a change of units."""
+
+import numpy as np
+import scipy.linalg
+
+from homodyne_lib.model.matrices import map_eigenvalues, unit_diagonal
+
+
+def positive_matrix(n=5):
+    root = np.random.default_rng(0).standard_normal((n, n))
+    return root @ root.T + n * np.eye(n)
+
+
+def test_units_do_not_change_the_scaled_matrix():
+    matrix, units = positive_matrix(), np.array([1e-8, 1e3, 1.0, 1e5, 1e-2])
+    size, scaled = unit_diagonal(matrix * np.outer(units, units))
+    np.testing.assert_allclose(size, units * np.sqrt(np.diag(matrix)), rtol=1e-14)
+    np.testing.assert_allclose(scaled, unit_diagonal(matrix)[1], rtol=1e-13)
+    np.testing.assert_allclose(np.diag(scaled), 1.0, rtol=1e-14)
+
+
+def test_an_empty_row_stays_empty():
+    matrix = positive_matrix(3)
+    matrix[1] = matrix[:, 1] = 0.0
+    assert np.all(unit_diagonal(matrix)[1][1] == 0.0)
+
+
+def test_functions_of_a_matrix():
+    matrix = positive_matrix()
+    np.testing.assert_allclose(map_eigenvalues(matrix, np.sqrt), scipy.linalg.sqrtm(matrix), rtol=1e-12)
+    np.testing.assert_allclose(map_eigenvalues(matrix, np.log), scipy.linalg.logm(matrix), rtol=1e-11, atol=1e-12)

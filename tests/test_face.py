@@ -1,0 +1,118 @@
+"""The face: its defaults, what it says, and its results in files. tests/workflow compares it with the workflow."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+from workflow_support import ROOT, write_rest
+
+import homodyne_lib as hd
+from homodyne_lib.results.typed_json import plain
+
+
+def schema(name):
+    return yaml.safe_load((ROOT / f"workflow/schemas/{name}.schema.yaml").read_text(encoding="utf-8"))["properties"]
+
+
+CONFIG, COLUMNS = schema("config"), schema("datasets")
+NLSQ, CMC, SCALING = (CONFIG[name]["properties"] for name in ("nlsq", "cmc", "scaling"))
+DEFAULTS = {
+    hd.load: {**COLUMNS, "diagonal": CONFIG["diagonal_correction"]["properties"]["method"]},
+    hd.simulate: {"seed": CONFIG["seed"], "shear_convention": CONFIG["shear_convention"]},
+    hd.fit: {**CONFIG, **NLSQ, **SCALING},
+    hd.sample: {**CONFIG, **CMC},
+    hd.plot: CONFIG["report"]["properties"],
+}
+
+
+@pytest.mark.parametrize("function", DEFAULTS)
+def test_defaults_are_those_of_the_configuration(function):
+    keywords, schemas = inspect.signature(function).parameters, DEFAULTS[function]
+    shared = [name for name, keyword in keywords.items() if "default" in schemas.get(name, {})]
+    # What is not given is empty there and None here.
+    assert shared
+    assert {n: keywords[n].default or None for n in shared} == {n: schemas[n]["default"] or None for n in shared}
+
+
+@pytest.mark.parametrize(("function", "group"), [(hd.fit, NLSQ), (hd.fit, SCALING), (hd.sample, CMC)])
+def test_every_setting_of_a_step_is_a_keyword(function, group):
+    assert group.keys() <= inspect.signature(function).parameters.keys()
+
+
+@pytest.fixture(scope="module")
+def c2(tmp_path_factory):
+    path = tmp_path_factory.mktemp("face") / "rest.h5"
+    write_rest(path)
+    return hd.load(path, q=0.01, dt=0.1)
+
+
+@pytest.fixture(scope="module")
+def fitted(c2):
+    return hd.fit(c2, starts=16)
+
+
+def test_a_fit_has_calibrated_errors_unless_told_otherwise(c2, fitted):
+    plain_fit = hd.fit(c2, starts=16, uncertainty="independent")
+    assert plain_fit.calibration is None and plain_fit.values == fitted.values
+    for name, parameter in fitted.parameters.items():
+        assert fitted.error(name) > 3 * parameter.error == 3 * plain_fit.error(name)
+    assert plain(hd.calibrate(plain_fit).calibration).keys() == plain(fitted.calibration).keys()
+
+
+def test_a_fit_comes_back_from_its_files(fitted, tmp_path):
+    fitted.write(tmp_path / "nlsq.json")
+    fitted.calibration.write(tmp_path / "calibration.json")
+    fit, calibration = hd.Fit.read(tmp_path / "nlsq.json"), hd.Calibration.read(tmp_path / "calibration.json")
+    fit.write(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "nlsq.json").read_bytes()
+    calibration.write(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "calibration.json").read_bytes()
+    np.testing.assert_array_equal(calibration.counts, fitted.calibration.counts)
+    np.testing.assert_array_equal(calibration.counts, np.inf)  # intensities without photons; null in the file
+    again = replace(fit, calibration=calibration)
+    assert repr(again) == repr(fitted)
+    with pytest.raises(ValueError, match="read from a file has no data; fit the data again"):
+        hd.sample(again)
+
+
+def test_a_file_that_lacks_a_key_is_refused(fitted, tmp_path):
+    path = tmp_path / "nlsq.json"
+    fitted.write(path)
+    path.write_text(path.read_text(encoding="utf-8").replace('"chi2"', '"chi"'), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"the file of a Fit lacks chi2; make it again\."):
+        hd.Fit.read(path)
+
+
+def test_a_fit_prints_and_shows_as_a_table(fitted):
+    text, page = repr(fitted), fitted._repr_html_()
+    assert text.startswith("Fit, static: χ² per degree of freedom ")
+    assert [line.split()[0] for line in text.splitlines()[1:5]] == ["parameter", "D0", "alpha", "D_offset"]
+    assert page.count("<tr>") == 4 and "Å²/s" in page
+    hostile = replace(fitted, warnings=["<script>"])
+    assert "<script>" not in hostile._repr_html_() and "&lt;script&gt;" in hostile._repr_html_()
+
+
+def test_a_record_says_what_it_holds(c2):
+    assert repr(c2) == "Correlations: 3 angles × 32 frames at q = 0.01 1/Å, dt = 0.1 s, from rest.h5"
+
+
+def test_a_fit_without_a_posterior_is_drawn_too(c2, fitted):
+    figures = hd.plot(c2, fitted)
+    assert [*figures] == ["correlations", "decays", "angles", "residuals"]
+    assert figures["decays"]._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_simulation_is_prepared_as_a_file_is():
+    truth = {"D0": 2e4, "alpha": -0.3, "D_offset": 2e3}
+    c2 = hd.simulate(truth, [90, -60], q=0.01, dt=0.1, n_frames=32, pixels=2000, modes=3, counts=2.0)
+    assert c2.phi.tolist() == [-60.0, 90.0] and c2.sigma.shape == (2,)
+    # Shot noise of two photons a pixel is on the raw diagonal alone.
+    np.testing.assert_allclose(
+        c2.raw_diagonal.mean(axis=1) - np.diagonal(c2.c2, axis1=1, axis2=2).mean(axis=1), 0.5, atol=0.1
+    )
+    with pytest.raises(ValueError, match=r"mode static takes the parameters D0, alpha, D_offset; it got D0\."):
+        hd.simulate({"D0": 1.0}, [0], q=0.01, dt=0.1, n_frames=32, pixels=10, modes=1)

@@ -1,0 +1,632 @@
+"""Reports: pages of HTML and paper made of a small record, what they say, how they look in a browser, and the summary."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import sys
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
+
+import h5py
+import jinja2
+import numpy as np
+import pandas as pd
+import pypandoc
+import pytest
+from browser import browser
+from report_support import DT, HOSTILE, N_T, TRUTH, PageTexts, Q, paths_in, texts, write_results
+from report_text.dataset import Dataset
+from report_text.exports import parameters_tex
+from report_text.methods import methods_text
+from report_text.sentences import belief, cautions, error_note, outcome
+from report_text.tables import noise_table, parameter_table, rate_table
+from report_text.wording import escape, plain_number
+
+from homodyne_lib.results.fit_checks import MisfitReport
+
+ROOT = Path(__file__).parents[2]
+SECTIONS = [
+    "Verdict",
+    "Data, model and residuals",
+    "Decay at several ages",
+    "Rates",
+    "Angles",
+    "Parameters",
+    "Posterior",
+    "Diagnostics",
+    "Contrast and offset",
+    "Warnings",
+    "Model",
+    "Methods",
+    "How to reproduce",
+]
+FIGURES = {"correlations", "decays", "rates", "angles", "corner", "residuals", "shards", "chains", "scaling"}
+CURVES = {"rates", "decays", "angles", "angles_model", "residuals_lag", "residuals_age", "scaling"}
+
+
+@pytest.fixture(scope="module")
+def tools():
+    """What the scripts of the workflow do; they set the environment of their process."""
+    folder = str(ROOT / "workflow" / "scripts")
+    with mock.patch.dict(os.environ), mock.patch.object(sys, "path", [folder, *sys.path]):
+        from page import render
+        from summarise import about_their_mean, summarise
+        from tables import SUMMARY
+        from write_report import write_report
+
+        yield SimpleNamespace(
+            about_their_mean=about_their_mean,
+            render=render,
+            summarise=summarise,
+            write_report=write_report,
+            SUMMARY=SUMMARY,
+        )
+
+
+def test_foreign_text_is_shown_as_it_is(tools):
+    page = tools.render(f"x {escape(HOSTILE)} y\n\n| a |\n|---|\n| {escape(HOSTILE)} |\n", "title")
+    assert "<script" not in page
+    assert texts(page)["p"] == [f"x {HOSTILE} y"]
+    assert texts(page)["td"] == [HOSTILE]
+
+
+def test_a_title_cannot_leave_the_title(tools):
+    assert texts(tools.render("x", "</title><script>"))["title"] == ["</title><script>"]
+
+
+@pytest.fixture(scope="module")
+def flowing(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flowing")
+    write_results(folder, "laminar_flow", detected=True, n_shards=2)
+    return folder
+
+
+CONFIG = {
+    "datasets": "/home/someone/datasets.tsv",
+    "uncertainty": "speckle",
+    "cmc": {"warmup": 250},
+    "report": {"matrix_pixels": 200},
+}
+OUTPUTS = {
+    "page": "report.html",
+    "pdf": "report.pdf",
+    "table": "parameters.tex",
+    "figures": "figures",
+    "curves": "curves",
+}
+
+
+def write_page(tools, folder, **changes):
+    tools.write_report(
+        str(changes.get("notebook", ROOT / "workflow" / "notebooks" / "report.ipynb")),
+        paths_in(folder),
+        {name: folder / path for name, path in OUTPUTS.items()},
+        dataset="flowing",
+        row={"dataset": "flowing", "file": "/home/someone/" + HOSTILE, "path": "/home/someone/x"},
+        config=CONFIG,
+    )
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(tools, flowing):
+    return write_page(tools, flowing)
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_sections_come_in_the_order_of_a_referees_questions(page):
+    found = texts(page)
+    assert found["h1"] == ["Two-time correlations of flowing"]
+    assert found["h2"] == SECTIONS
+
+
+def test_headings_descend_by_one_and_are_linked_from_the_top(page):
+    parsed = PageTexts(page)
+    assert parsed.levels[0] == 1
+    assert parsed.levels.count(1) == 1
+    assert max(np.diff(parsed.levels)) <= 1
+    within = [link.removeprefix("#") for link in parsed.links if link.startswith("#")]
+    assert len(within) >= len(SECTIONS)
+    assert all(f'id="{name}"' in page for name in within)
+
+
+def test_every_image_is_embedded_and_described(page, flowing):
+    images = PageTexts(page).images
+    files = {file.stem: file.read_bytes() for file in (flowing / "figures").glob("*.png")}
+    embedded = {base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) for image in images}
+    assert embedded == set(files.values())
+    assert files.keys() == FIGURES
+    assert all(len(image["alt"].split()) > 8 for image in images)
+    assert len({image["alt"] for image in images}) == len(images)
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_betrays_no_folder(page, flowing):
+    # What a reader may follow, in the list of works; nothing is loaded from there.
+    outward = {link for link in PageTexts(page).links if not link.startswith(("data:", "#"))}
+    assert {link.split("/")[2] for link in outward} == {"doi.org", "arxiv.org"}
+    text = re.sub(r"data:[^\"]*", "", page)
+    assert "<script" not in text
+    for link in outward:
+        text = text.replace(f'href="{link}"', "")
+    assert not re.findall(r"https?://(?!www\.w3\.org/)[^\"< ]*", text)
+    for place in (str(flowing), str(ROOT), "/home/someone"):
+        assert place not in text
+
+
+def test_text_of_files_stays_text(page):
+    found = texts(page)
+    assert any(HOSTILE in paragraph for paragraph in found["p"])
+    assert HOSTILE in found["td"]
+    assert "A note with <b>markup</b> & _more_." in found["li"]
+
+
+def written(folder):
+    files = [folder / name for name in ("report.html", "report.pdf", "parameters.tex")]
+    files += [*(folder / "figures").iterdir(), *(folder / "curves").iterdir()]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+def test_the_same_results_give_the_same_files(tools, page, flowing):
+    before = written(flowing)
+    write_page(tools, flowing)
+    assert written(flowing) == before
+    assert not [file for file in flowing.iterdir() if file.name.startswith(".")], "temporary files stay behind"
+
+
+def test_a_cell_that_fails_is_named(tools, page, flowing, tmp_path):
+    notebook = json.loads((ROOT / "workflow" / "notebooks" / "report.ipynb").read_text(encoding="utf-8"))
+    cell = next(cell for cell in notebook["cells"] if cell["id"] == "title")
+    cell["source"] = ["1 / 0"]
+    broken = tmp_path / "broken.ipynb"
+    broken.write_text(json.dumps(notebook), encoding="utf-8")
+    with pytest.raises(ValueError, match="cell 'title' with ZeroDivisionError: division by zero"):
+        write_page(tools, flowing, notebook=broken)
+    assert (flowing / "report.html").read_text(encoding="utf-8") == page
+
+
+@pytest.mark.slow
+def test_one_angle_and_no_flow_make_a_page_too(tools, tmp_path):
+    write_results(tmp_path, "static", phi=np.array([20.0]))
+    found = texts(write_page(tools, tmp_path))
+    assert found["h2"] == SECTIONS
+    assert any("There is one angle" in paragraph for paragraph in found["p"])
+    assert {file.stem for file in (tmp_path / "figures").iterdir()} == FIGURES - {"angles", "shards"}
+
+
+def test_the_notebook_is_kept_without_outputs():
+    notebook = json.loads((ROOT / "workflow" / "notebooks" / "report.ipynb").read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+    assert notebook["metadata"]["kernelspec"]["language"] == "python"
+
+
+# ---------------------------------------------------------------- files for a paper
+
+
+def pdf_text(content: bytes) -> str:
+    """Objects of a PDF, those in compressed streams too."""
+    parts = [content]
+    for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL):
+        try:
+            parts.append(zlib.decompress(stream))
+        except zlib.error:
+            continue  # an image in a format of its own
+    return b"\n".join(parts).decode("latin-1")
+
+
+def assert_fonts_are_embedded(text: str):
+    """Each font is a subset that the file brings along, in outlines that programs can edit."""
+    names = re.findall(r"/BaseFont\s*/(\S+)", text)
+    assert names
+    assert all(re.match(r"[A-Z]{6}\+", name) for name in names), names
+    assert len(re.findall(r"/Type\s*/FontDescriptor", text)) == len(re.findall(r"/FontFile\d? ", text)) > 0
+    assert "/Type3" not in text
+
+
+def test_the_pdf_has_pages_fonts_and_words_for_its_figures(page, flowing):
+    content = (flowing / "report.pdf").read_bytes()
+    text = pdf_text(content)
+    assert 6 <= len(re.findall(r"/Type\s*/Page\b", text)) <= 8
+    assert_fonts_are_embedded(text)
+    assert {"LibertinusSerif", "DejaVuSans"} <= {
+        name.split("-")[0] for name in re.findall(r"/BaseFont\s*/\w+\+(\S+)", text)
+    }
+    assert len(set(re.findall(r"/Alt\s*(.{50})", text, re.DOTALL))) == len(FIGURES)
+    assert "flowing: two-time correlations" in text
+    assert len(content) < 4e6
+    assert len(page) < 6e6
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES))
+def test_figures_fit_the_columns_of_a_journal(page, flowing, name):
+    text = pdf_text((flowing / "figures" / f"{name}.pdf").read_bytes())
+    width = float(re.search(r"/MediaBox \[ 0 0 (\S+)", text)[1]) / 72 * 25.4
+    assert any(width == pytest.approx(column, abs=0.1) for column in (86, 178))
+    assert_fonts_are_embedded(text)
+
+
+@pytest.mark.parametrize(("template", "names"), [("figure", FIGURES | {"correlations-2"}), ("curve", CURVES)])
+def test_the_archive_says_what_each_picture_and_table_shows(template, names):
+    text = jinja2.Template((ROOT / "workflow" / "report" / f"{template}.rst").read_text(encoding="utf-8"))
+    captions = {text.render(snakemake={"wildcards": {"dataset": "flowing", template: name}}).strip() for name in names}
+    assert all(len(caption.split()) > 8 and "flowing" in caption for caption in captions)
+    # Parts of one figure have one caption.
+    assert len(captions) == len({name.split("-")[0] for name in names})
+
+
+def test_curves_have_units_and_are_those_of_the_model(page, flowing):
+    tables = {file.stem: pd.read_csv(file) for file in (flowing / "curves").iterdir()}
+    assert tables.keys() == CURVES
+    for name in ("rates", "decays", "angles", "angles_model", "residuals_lag", "residuals_age"):
+        # Time, lag and angle have units; what is divided by its contrast has none.
+        assert all("[" in column for column in tables[name] if not column.startswith(("(c2", "error", "model"))), name
+    rates = tables["rates"]
+    expected = TRUTH["D0"] * rates["t [s]"] ** TRUTH["alpha"] + TRUTH["D_offset"]
+    np.testing.assert_allclose(rates["D least squares [Å²/s]"], expected, rtol=1e-5)
+    assert (rates["D lower 95 % [Å²/s]"] < rates["D lower 68 % [Å²/s]"]).all()
+    assert (rates["D upper 68 % [Å²/s]"] < rates["D upper 95 % [Å²/s]"]).all()
+    assert (rates["t [s]"].min(), rates["t [s]"].max()) == (DT, pytest.approx((N_T - 1) * DT))
+
+
+def test_the_table_for_latex_is_that_of_the_page(page, flowing):
+    lines = parameters_tex(Dataset.read("flowing", paths_in(flowing))).splitlines()
+    assert [lines[k] for k in (2, 4, -2)] == [r"\toprule", r"\midrule", r"\bottomrule"]
+    assert lines[-4] == r"\midrule"
+    assert lines[-3] == (r"\multicolumn{5}{l}{Shear rates: convention spec; by published 2.2 to 3.1 times smaller.} \\")
+    rows = [line.removesuffix(r" \\").split(" & ") for line in lines[5:-4]]
+    assert [row[0] for row in rows][:2] == ["$D_0$", r"$\alpha$"]
+    assert {len(row) for row in rows} == {5}
+    # Calibrated: twice the error of nlsq.json.
+    assert rows[0][1:3] == [r"\AA$^2$/s", r"$900 \pm 40$"]
+    assert "\n".join(lines).isascii()
+    assert (flowing / "parameters.tex").read_text(encoding="utf-8").splitlines() == lines
+
+
+def read_latex(text):
+    """Rows of a table for LaTeX, and its formulas, as pandoc's reader of LaTeX finds them."""
+    document = json.loads(pypandoc.convert_text(text, "json", format="latex", extra_args=["--fail-if-warnings"]))
+    (table,) = document["blocks"]
+    assert table["t"] == "Table"
+    _, _, columns, head, bodies, _ = table["c"]
+    rows = [row[1] for row in [*head[1], *bodies[0][3]]]
+    # Formulas that cannot be read are a warning of the writer, and so an error here.
+    options = ["--mathml", "--fail-if-warnings"]
+    formulas = pypandoc.convert_text(text, "html", format="latex", extra_args=options).count("<math")
+    return len(columns), [len(row) for row in rows], formulas
+
+
+def test_latex_can_read_the_table(flowing):
+    text = parameters_tex(Dataset.read("flowing", paths_in(flowing)))
+    columns, cells, formulas = read_latex(text)
+    # The convention of shear rates runs over all columns.
+    assert (columns, cells) == (5, [*[5] * 8, 1])
+    # Symbol, fit, posterior and interval of seven parameters, and the exponent of the unit of two.
+    assert formulas == 4 * 7 + 2
+    for line in text.splitlines()[5:-2]:
+        assert all(cell.count("$") % 2 == 0 for cell in line.split("&"))
+        assert not re.search(r"[%#~]|(?<!\\)_(?![^$]*\$)", re.sub(r"\$[^$]*\$", "", line))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("$D_0$", "$D_0"), ("$D_0$ &", "$D_0$ & &"), (r"\pm", r"\plusminus"), (r"\end{tabular}", ""), (r"\%", "%")],
+)
+def test_a_table_that_latex_cannot_read_is_refused(flowing, right, wrong):
+    text = parameters_tex(Dataset.read("flowing", paths_in(flowing)))
+    assert right in text
+    with pytest.raises((AssertionError, RuntimeError, ValueError, IndexError)):
+        assert read_latex(text.replace(right, wrong, 1)) == read_latex(text)
+
+
+def test_the_page_shows_calibrated_errors_and_says_how_large_they_are(page, flowing):
+    cells = texts(page)["td"]
+    at = cells.index("Å²/s")
+    # Least squares ± calibrated error, posterior, interval, and how many times the independent error.
+    assert cells[at + 1] == "900\u00a0±\u00a040"
+    assert float(cells[at + 4]) == pytest.approx(2.0, abs=0.05)
+    said = " ".join(texts(page)["p"])
+    assert "Error bars are calibrated." in said
+    assert "independent pixels" in page
+    assert "The residuals scatter as speckles and photons make them." in said
+
+
+def test_shards_are_judged_together(page):
+    assert any("χ² = 7.50 for 7 degrees of freedom (p = 0.38)" in text for text in texts(page)["p"])
+    assert any("What each of the 2 shards found" in caption for caption in texts(page)["figcaption"])
+
+
+def calibrated(folder, **change):
+    """Results whose calibration is another one."""
+    results = Dataset.read("flowing", paths_in(folder))
+    calibration = replace(results.calibration, **change)
+    return replace(results, fit=replace(results.fit, calibration=calibration))
+
+
+@pytest.mark.parametrize(
+    ("change", "warned", "words"),
+    [
+        ({}, False, "calibrated"),
+        ({"effective_counts": np.full(3, 5.0), "note": "Not as the diagonal tells."}, True, "calibrated"),
+        ({"effective_counts": np.full(3, np.inf), "note": "The errors may be too small."}, True, "calibrated"),
+        ({"counts": np.full(3, np.inf), "effective_counts": np.full(3, np.inf)}, False, "calibrated"),
+        ({"noise": "independent", "effective_counts": np.zeros(3)}, False, "independent entries"),
+    ],
+)
+def test_noise_that_is_not_as_expected_is_a_warning(flowing, change, warned, words):
+    results = calibrated(flowing, **change)
+    note = results.calibration.note
+    assert (f"Error bars: {note[0].lower()}{note[1:]}" in cautions(results)) == warned
+    assert words in error_note(results)
+
+
+def test_noise_smaller_than_the_pixels_allow_is_a_warning(flowing):
+    results = Dataset.read("flowing", paths_in(flowing))
+    assert not any("Smaller" in text for text in cautions(results))
+    assert (
+        cautions(calibrated(flowing, pixels_note="Smaller than it can be."))[-1]
+        == "Error bars: smaller than it can be."
+    )
+
+
+def test_pixels_of_the_bins_stand_beside_those_of_the_noise(flowing, page):
+    assert texts(page)["td"].count("1234") == 3  # a row an angle
+    unknown = calibrated(flowing, bin_pixels=None)
+    assert "pixels of the bin" not in noise_table(unknown) and "1234" not in noise_table(unknown)
+
+
+def test_errors_without_calibration_are_said_to_be_too_small(flowing):
+    results = Dataset.read("flowing", paths_in(flowing))
+    results = replace(results, fit=replace(results.fit, calibration=None))
+    assert "too small" in error_note(results)
+    assert results.fit.error("D0") == results.fit.parameters["D0"].error
+    assert "independent sd" not in parameter_table(results)
+
+
+def test_a_parameter_that_was_held_is_said_to_be(flowing):
+    results = Dataset.read("flowing", paths_in(flowing))
+    table = results.posterior.table.copy()
+    held = table["parameter"] == "alpha"
+    table.loc[held, ["error", "posterior_sd", "error_independent"]] = 0.0
+    table.loc[held, ["r_hat", "ess_bulk"]] = np.nan
+    chains = results.chains | {"alpha": np.full_like(results.chains["alpha"], -0.4)}
+    results = replace(results, posterior=replace(results.posterior, table=table, chains=chains))
+    rows = {line.split("|")[1].strip(): line for line in parameter_table(results).splitlines() if line.startswith("|")}
+    cells = [cell.strip() for cell in rows[r"$\alpha$"].split("|")]
+    assert cells[4:6] == ["held", "–"] and cells[-4:-1] == ["", "–", "–"] and "nan" not in rows[r"$\alpha$"]
+    assert next(line for line in parameters_tex(results).splitlines() if "alpha" in line).endswith(r"held &  \\")
+
+
+# ---------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="module")
+def tab():
+    with browser() as tab:
+        yield tab
+
+
+LOADED = "[...document.images].filter(image => image.complete && image.naturalWidth > 0).length"
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+HIDDEN = "[...document.querySelectorAll('h2')].filter(heading => heading.getClientRects().length == 0).length"
+
+
+@pytest.mark.slow
+# A4 less its margins is 680 pixels wide.
+@pytest.mark.parametrize(("width", "medium"), [(1280, "screen"), (400, "screen"), (680, "print")])
+def test_a_browser_shows_all_of_it_and_nothing_runs_over(tab, page, flowing, width, medium):
+    tab.open(flowing / "report.html", width, medium)
+    assert tab.evaluate(LOADED) == len(FIGURES)
+    assert tab.evaluate("document.querySelectorAll('h2').length") == len(SECTIONS)
+    assert tab.evaluate(HIDDEN) == 0
+    assert (
+        tab.evaluate("[...document.querySelectorAll('math')].filter(m => m.getClientRects()[0].width == 0).length") == 0
+    )
+    assert tab.evaluate(OVERFLOW) <= 0
+    assert tab.complaints == []
+    assert [address for address in tab.requests if not address.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["flowing/report.html", "summary.html"])
+def test_tables_show_all_their_columns_on_a_desk(tab, page, flowing, summary, name):
+    tab.open(flowing / "report.html" if name.startswith("flowing") else summary / name, 1280)
+    wide = "[...document.querySelectorAll('.table')].filter(table => table.scrollWidth > table.clientWidth).length"
+    assert tab.evaluate("document.querySelectorAll('.table').length") > 0
+    assert tab.evaluate(wide) == 0
+
+
+@pytest.mark.slow
+def test_dark_text_stands_on_white(tab, page, flowing):
+    tab.open(flowing / "report.html", 1280)
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    for tag in ("p", "figcaption", "td", "h2"):
+        colour = tab.evaluate(f"getComputedStyle(document.querySelector('{tag}')).color")
+        # Contrast of 7 to 1, the strictest of the accessibility guidelines, is reached by greys up to 89.
+        assert max(map(int, re.findall(r"\d+", colour))) <= 89, tag
+
+
+@pytest.mark.slow
+def test_a_page_too_wide_would_be_seen(tab, tmp_path):
+    page = tmp_path / "wide.html"
+    page.write_text("<p style='width: 2000px'>x</p><img src='gone.png'>", encoding="utf-8")
+    tab.open(page, 400)
+    assert tab.evaluate(OVERFLOW) > 0
+    assert tab.evaluate(LOADED) == 0
+    assert tab.complaints
+
+
+# ---------------------------------------------------------------- what it says
+
+
+def test_a_flow_that_the_data_do_not_need_is_bounded_not_quoted(tmp_path):
+    write_results(tmp_path, "laminar_flow", detected=False)
+    results = Dataset.read("still", paths_in(tmp_path))
+    said = outcome(results)
+    # Mean of the power law over the record, by the trapezoids of the frames; t = 0 counts as half a frame.
+    time = np.maximum(np.arange(N_T) * DT, DT / 2)
+    draws = results.draws
+    power = np.array([a * time**b + c for a, b, c in zip(*(draws[n] for n in list(TRUTH)[3:6]), strict=True)])
+    mean = (power[:, 1:] + power[:, :-1]).mean(axis=1) / 2
+    assert "compatible with zero" in said
+    assert f"below {plain_number(np.quantile(mean, 0.95), 2)} 1/s" in said
+    assert "flow points to" not in said
+    assert "convention spec; by published 2.2 to 3.1 times smaller" in said
+    rows = rate_table(results).splitlines()[2:8]
+    assert [("±" in row, "<" in row) for row in rows] == [(True, False)] * 3 + [(False, True)] * 3
+
+
+def test_a_resting_sample_is_told_its_decay_rate(tmp_path):
+    write_results(tmp_path, "static")
+    results = Dataset.read("resting", paths_in(tmp_path))
+    said = outcome(results)
+    assert r"\Gamma = q^2" in said
+    assert "shear" not in said
+    time = np.maximum(np.arange(N_T) * DT, DT / 2)
+    expected = Q**2 * np.mean([np.mean((f[1:] + f[:-1]) / 2) for f in _power_laws(results.draws, time)])
+    shown = re.search(r"= \((\d+\.\d+)", said.split("Gamma")[1].replace("\u00a0", " "))
+    assert float(shown.group(1)) == pytest.approx(expected, rel=0.02)  # the error has at least one leading digit
+
+
+def _power_laws(draws, time):
+    return [a * time**b + c for a, b, c in zip(draws["D0"], draws["alpha"], draws["D_offset"], strict=True)]
+
+
+def test_the_methods_cite_what_was_used_and_nothing_else(flowing):
+    results = Dataset.read("flowing", paths_in(flowing))
+    first = results.report.shards[0]
+    shards = [replace(first, n_warmup=n, jumps=jumps) for n, jumps in ((200, False), (100, True))]
+    for n_shards, works in ((1, 6), (2, 10)):
+        report = replace(results.report, n_shards=n_shards, shards=shards[:n_shards], pareto_k=0.3)
+        posterior = replace(results.posterior, report=report)
+        paragraph, listed = methods_text(replace(results, posterior=posterior)).split("\n\n")
+        cited = [int(number) for group in re.findall(r"\\\[([\d, ]+)\\\]", paragraph) for number in group.split(", ")]
+        assert cited == sorted(cited) == list(range(1, works + 1))
+        assert [line.split(".")[0] for line in listed.splitlines()] == [str(number) for number in cited]
+        assert ("independent proposals" in paragraph) == ("Tierney" in listed) == (n_shards == 2)
+        assert ("consensus" in paragraph) == ("Manag. Sci." in listed) == (n_shards == 2)
+    assert f"of {N_T} frames, 0.2\u00a0s apart, at 3 azimuthal angles" in paragraph
+    assert "after 100 or 200 of warm-up" in paragraph
+
+
+FOUND = MisfitReport(True, {}, np.zeros(0), np.zeros(0, dtype=int), "A sentence.")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "Read the warnings"),
+        ({"reduced_chi2": 4.0}, "larger than the scatter of neighbouring entries, but have the shape of noise"),
+        ({"misfit": FOUND}, "the model does not describe these data"),
+        ({"misfit": FOUND}, "Do not quote"),
+        ({"converged": False}, "did not converge"),
+    ],
+)
+def test_the_verdict_follows_the_checks(flowing, change, words):
+    results = Dataset.read("flowing", paths_in(flowing))
+    assert words in belief(replace(results, fit=replace(results.fit, **change)))
+
+
+# ---------------------------------------------------------------- all datasets
+
+
+TEMPERATURE = r"T [K] $\frac{$"
+"""Half a formula is a header like any other."""
+
+
+@pytest.fixture(scope="module")
+def summary(tools, page, flowing, tmp_path_factory):
+    """Three finished datasets and one that failed, two with a temperature."""
+    folder = tmp_path_factory.mktemp("summary")
+    folders = {}
+    for name, mode, detected in (("resting", "static", None), ("still", "laminar_flow", False)):
+        folders[name] = folder / name
+        folders[name].mkdir()
+        write_results(folders[name], mode, detected)
+    folders |= {"flowing": flowing, "broken": folder / "broken"}
+    tools.summarise(
+        {name: paths_in(path) for name, path in folders.items()},
+        folder / "summary.html",
+        folder / "summary.csv",
+        columns={"resting": {TEMPERATURE: 290.0}, "still": {}, "flowing": {TEMPERATURE: 310.0}},
+        failures={"broken": f"{HOSTILE}: this is not an HDF5 file."},
+    )
+    return folder
+
+
+def test_the_summary_has_a_row_a_dataset(tools, summary):
+    rows = pd.read_csv(summary / "summary.csv", keep_default_na=False, na_values=[""])
+    # No column of a user can have the name of one of ours.
+    assert tuple(rows.columns) == (*tools.SUMMARY, TEMPERATURE)
+    rows = rows.set_index("dataset")
+    assert list(rows.index) == ["resting", "still", "flowing", "broken"]
+    assert list(rows["status"]) == ["finished"] * 3 + [f"{HOSTILE}: this is not an HDF5 file."]
+    assert rows.loc["flowing", "gamma_dot [1/s]"] > 0
+    assert np.isnan(rows.loc["resting", "gamma_dot [1/s]"])
+    assert rows.loc["flowing", "D0 [Å²/s]"] == pytest.approx(TRUTH["D0"], rel=0.01)
+    assert list(rows[TEMPERATURE].fillna(0)) == [290, 0, 310, 0]
+    words = "convention spec; by published 2.2 to 3.1 times smaller"
+    assert rows.loc["flowing", "shear_convention"] == words
+    assert pd.isna(rows.loc["resting", "shear_convention"])
+    text = (summary / "summary.html").read_text(encoding="utf-8")
+    assert [link for link in PageTexts(text).links if link.endswith(".html")] == [
+        f"{name}/report.html" for name in ("resting", "still", "flowing")
+    ]
+    assert any(f"Shear rates: {words}." in paragraph for paragraph in texts(text)["p"])
+    cells = np.reshape(texts(text)["td"], (3, -1))
+    assert list(cells[:, 6]) == ["–", "no", "yes"]
+    assert cells[1, 8] == "not detected"
+
+
+def test_a_failed_dataset_is_shown_with_its_sentence(summary):
+    text = (summary / "summary.html").read_text(encoding="utf-8")
+    assert texts(text)["h2"] == ["Without results", "Finished", f"Against {TEMPERATURE}"]
+    assert texts(text)["li"] == [f"broken: {HOSTILE}: this is not an HDF5 file."]
+    assert "3 of 4 datasets are finished." in texts(text)["p"]
+
+
+def test_the_summary_has_thumbnails_and_a_figure_a_column(summary):
+    images = PageTexts((summary / "summary.html").read_text(encoding="utf-8")).images
+    assert len(images) == 3 + 1
+    assert all(image["src"].startswith("data:image/png;base64,") for image in images)
+    # D at mid-record and the three parameters that both datasets with a temperature have.
+    assert images[-1]["alt"] == f"Points with error bars: 4 quantities of 2 datasets against {TEMPERATURE}."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_browser_shows_the_summary(tab, summary, width):
+    tab.open(summary / "summary.html", width)
+    assert tab.evaluate(LOADED) == 4
+    assert tab.evaluate(OVERFLOW) <= 0
+    assert tab.complaints == []
+
+
+def test_a_truth_is_read_where_it_is_nearest_to_the_fit(tmp_path):
+    """185 degrees is the same direction as 5; what has no period stays to the last digit."""
+    write_results(tmp_path, "laminar_flow", detected=True)
+    truth = TRUTH | {"phi0": TRUTH["phi0"] + 180.0, "seed": 7, "shear_convention": "spec"}
+    with h5py.File(tmp_path / "simulated.h5", "w") as file:
+        file.create_group("simulation").attrs.update(truth)
+    results = Dataset.read("flowing", paths_in(tmp_path) | {"truth": str(tmp_path / "simulated.h5")})
+    assert results.truth == truth | {"phi0": pytest.approx(TRUTH["phi0"], abs=1e-12)}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([88.0, -89.0, np.nan, 87.0], [88.0, 91.0, np.nan, 87.0]),
+        ([-88.0, 89.0, -87.0], [-88.0, -91.0, -87.0]),
+        ([3.0, -4.0], [3.0, -4.0]),
+    ],
+)
+def test_directions_on_both_sides_of_the_seam_are_drawn_as_neighbours(tools, values, expected):
+    np.testing.assert_allclose(tools.about_their_mean("phi0", values), expected, atol=1e-12)
+    np.testing.assert_array_equal(tools.about_their_mean("beta", values), values)

@@ -1,0 +1,148 @@
+"""The paragraph on methods for a paper, with this dataset's numbers, and the works it cites."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from homodyne_lib.fitting.certificate import Certificate
+from report_text.dataset import Dataset
+from report_text.tables import SHEAR_FACTOR
+from report_text.wording import grouped, plain_number
+
+__all__ = ["methods_text"]
+
+_WORKS = {
+    "he2024": (
+        "H. He, H. Liang, M. Chu, Z. Jiang, J. J. de Pablo, M. V. Tirrell, S. Narayanan and W. Chen, *Proc. Natl. Acad. "
+        "Sci. U.S.A.* **121**, e2401162121 (2024), [doi:10.1073/pnas.2401162121](https://doi.org/10.1073/pnas.2401162121)."
+    ),
+    "he2025": (
+        "H. He, H. Liang, M. Chu, Z. Jiang, J. J. de Pablo, M. V. Tirrell, S. Narayanan and W. Chen, *Proc. Natl. Acad. "
+        "Sci. U.S.A.* **122**, e2514216122 (2025), [doi:10.1073/pnas.2514216122](https://doi.org/10.1073/pnas.2514216122)."
+    ),
+    "golub": (
+        "G. H. Golub and V. Pereyra, *SIAM J. Numer. Anal.* **10**, 413 (1973), "
+        "[doi:10.1137/0710036](https://doi.org/10.1137/0710036)."
+    ),
+    "hoffman": "M. D. Hoffman and A. Gelman, *J. Mach. Learn. Res.* **15**, 1593 (2014).",
+    "phan": "D. Phan, N. Pradhan and M. Jankowiak, [arXiv:1912.11554](https://arxiv.org/abs/1912.11554) (2019).",
+    "tierney": "L. Tierney, *Ann. Stat.* **22**, 1701 (1994), [doi:10.1214/aos/1176325750](https://doi.org/10.1214/aos/1176325750).",
+    "scott": (
+        "S. L. Scott *et al.*, *Int. J. Manag. Sci. Eng. Manag.* **11**, 78 (2016), "
+        "[doi:10.1080/17509653.2016.1142191](https://doi.org/10.1080/17509653.2016.1142191)."
+    ),
+    "ep": "A. Vehtari *et al.*, *J. Mach. Learn. Res.* **21**, 577 (2020).",
+    "psis": "A. Vehtari, D. Simpson, A. Gelman, Y. Yao and J. Gabry, *J. Mach. Learn. Res.* **25**, 72 (2024).",
+    "vehtari": (
+        "A. Vehtari, A. Gelman, D. Simpson, B. Carpenter and P.-C. Bürkner, *Bayesian Anal.* **16**, 667 (2021), "
+        "[doi:10.1214/20-BA1221](https://doi.org/10.1214/20-BA1221)."
+    ),
+}
+_SCALING = {
+    "individual": "free at each angle",
+    "auto": "averaged over the angles",
+    "constant": "held at the mean of quantile estimates",
+    "constant_per_angle": "held at quantile estimates of each angle",
+    "fourier": "a Fourier series in the angle",
+}
+_PROJECTED = ("individual", "auto", "fourier")
+
+
+class _Citations:
+    """Numbers for works in the order in which they are first cited."""
+
+    def __init__(self):
+        self._order: list[str] = []
+
+    def __call__(self, *names: str) -> str:
+        self._order += [name for name in names if name not in self._order]
+        return r"\[" + ", ".join(str(self._order.index(name) + 1) for name in names) + r"\]"
+
+    def listed(self) -> str:
+        """The works, numbered."""
+        return "\n".join(f"{number}. {_WORKS[name]}" for number, name in enumerate(self._order, 1))
+
+
+def _measurement(results: Dataset, cite: _Citations) -> str:
+    header, n_phi = results.header, len(results.header["phi"])
+    shear = flow = ""
+    if not results.fit.is_static:
+        gap = plain_number(header["stator_rotor_gap"], exact=True)
+        shear = r" \, " + SHEAR_FACTOR[results.fit.shear_convention]
+        flow = (
+            r", $\Gamma = \int_{t_1}^{t_2} \dot\gamma(t) dt$, $\dot\gamma(t) = \dot\gamma_0 t^\beta + "
+            rf"\dot\gamma_\mathrm{{off}}$ and the gap $L$ = {gap} Å"
+        )
+    angles = "one azimuthal angle" if n_phi == 1 else f"{n_phi} azimuthal angles"
+    return (
+        rf"Two-time correlation functions $c_2(\varphi, t_1, t_2)$ of {results.frames_in_words}, "
+        f"{header['dt']:.6g}\u00a0s apart, at {angles} and $q$ = {header['q']:.5g}\u00a0Å⁻¹ were described by the homodyne "
+        f"model {cite('he2024', 'he2025')}, $c_2 = O + C g_1^2$ with "
+        rf"$g_1 = \exp\left(-\tfrac12 q^2 \int_{{t_1}}^{{t_2}} D(t) dt\right){shear}$, "
+        rf"$D(t) = D_0 t^\alpha + D_\mathrm{{off}}$ (twice the Stokes–Einstein coefficient for Brownian motion){flow}."
+    )
+
+
+def _fit(results: Dataset, cite: _Citations) -> str:
+    fit, sigma = results.fit, results.fit.sigma
+    mode = fit.per_angle_mode
+    noise = plain_number(sigma.min(), 2)
+    if np.ptp(sigma) > 0:
+        noise += f" to {plain_number(sigma.max(), 2)}"
+    projected = f", and projected out of the fit {cite('golub')}" if mode in _PROJECTED else ""
+    return (
+        f"The {grouped(fit.n_points)} pairs $t_1 < t_2$ were fitted by nonlinear least squares, weighted by noise that "
+        f"was estimated from the data at each angle (σ = {noise}); contrast $C$ and offset $O$ were "
+        f"{_SCALING[mode]}{projected} (χ² per degree of freedom {fit.reduced_chi2:.3f}).{_nodes(fit.certificate)}"
+    )
+
+
+def _nodes(certificate: Certificate | None) -> str:
+    # Where no parameter has an error, there is nothing to compare with.
+    if certificate is None or not certificate.shift:
+        return ""
+    return (
+        " Sums over the pairs were interpolated from few of them, which moves parameters by at most "
+        f"{plain_number(certificate.shift, 1)} of their errors."
+    )
+
+
+def _sampling(results: Dataset, cite: _Citations) -> str:
+    report = results.report
+    # Chains that have more to learn adapt for longer.
+    warmup = " or ".join(map(str, sorted({shard.n_warmup for shard in report.shards})))
+    worst = max(shard.max_r_hat for shard in report.shards)
+    least = min(shard.min_ess_bulk for shard in report.shards)
+    shards = report.n_shards
+    text = f"The posterior was sampled with the No-U-Turn sampler {cite('hoffman')} of NumPyro {cite('phan')}"
+    if any(shard.jumps for shard in report.shards):
+        text += f" and independent proposals between its moves {cite('tierney')}"
+    if shards > 1:
+        text += f", in {shards} shards, each with a Gaussian in the place of the others {cite('scott', 'ep')}"
+    text += (
+        f": {report.n_chains} chains of {report.n_draws} draws after {warmup} of warm-up{' in each shard' * (shards > 1)}; "
+        f"the largest R̂ is {worst:.3f} and the smallest bulk effective sample size {least:.0f} {cite('vehtari')}."
+    )
+    if shards > 1:
+        text += (
+            " Draws proposed about the consensus of the shards were weighted by the density of all data "
+            f"{cite('psis')} (Pareto $k$ = {report.pareto_k:.2f})."
+        )
+    return f"{text} Values are posterior means ± standard deviations."
+
+
+def methods_text(results: Dataset) -> str:
+    """Write the paragraph and its list of works.
+
+    Parameters
+    ----------
+    results : Dataset
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    cite = _Citations()
+    parts = [_measurement(results, cite), _fit(results, cite), _sampling(results, cite)]
+    return " ".join(parts) + "\n\n" + cite.listed()

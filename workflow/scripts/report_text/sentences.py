@@ -1,0 +1,174 @@
+"""What a report says of one dataset, in sentences (Markdown)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from homodyne_lib.model.kernels import convention_in_words
+from homodyne_lib.model.parameters import RATE_UNITS
+from homodyne_lib.results.calibrations import Calibration
+from report_text.dataset import Dataset
+from report_text.wording import escape, grouped, interval, plain_number, quantity
+
+__all__ = [
+    "RATE_SYMBOLS",
+    "belief",
+    "cautions",
+    "error_note",
+    "estimate",
+    "flow_found",
+    "landmark_times",
+    "outcome",
+    "range_95",
+    "sound",
+    "subject",
+    "warnings_of",
+]
+
+RATE_SYMBOLS = {"D": "$D$", "gamma_dot": r"$\dot\gamma$"}
+_NOISE_LIKE = (0.8, 1.25)  # reduced χ² of residuals as large as the noise the weights were made from
+
+
+def flow_found(results: Dataset) -> bool | None:
+    """Whether the data need a flow; None where the model has none."""
+    test = results.fit.flow_test
+    return None if test is None else test.detected
+
+
+def landmark_times(results: Dataset) -> list[float]:
+    """Three times at which rates are quoted: 5, 25 and 75 % of the record, to two digits [s]."""
+    return [float(f"{share * results.times[-1]:.2g}") for share in (0.05, 0.25, 0.75)]
+
+
+def estimate(draws, unit: str) -> str:
+    """Write mean ± standard deviation of draws."""
+    return quantity(float(np.mean(draws)), float(np.std(draws, ddof=1)), unit)
+
+
+def range_95(draws, unit: str) -> str:
+    """Write the central 95 % of draws."""
+    lower, upper = np.quantile(draws, [0.025, 0.975])
+    return interval(float(lower), float(upper), float(np.mean(draws)), float(np.std(draws, ddof=1)), unit)
+
+
+# ---------------------------------------------------------------- sentences
+
+
+def subject(results: Dataset) -> str:
+    """Say what was measured."""
+    header, phi = results.header, results.header["phi"]
+    angles = "1 angle" if len(phi) == 1 else f"{len(phi)} angles"
+    simulated = ", a simulation with known truth" if results.truth else ""
+    mode = results.fit.analysis_mode.replace("_", " ")
+    if not results.fit.is_static:
+        mode += f", gap {plain_number(header['stator_rotor_gap'], exact=True)} Å"
+    return (
+        f"**Measured:** {results.frames_in_words}, {header['dt']:.6g} s apart ({results.times[-1]:.4g} s in all), "
+        f"at {angles} and q = {header['q']:.5g} 1/Å, from {escape(header['source'])}{simulated}; model: {mode}."
+    )
+
+
+def _at_times(results: Dataset, curve: str) -> str:
+    times = landmark_times(results)
+    draws = results.rates(curve, times)["draws"]
+    texts = [estimate(sample, RATE_UNITS[curve]) for sample in draws.T]
+    return ", ".join(f"{text} at\u00a0t\u00a0=\u00a0{t:g}\u00a0s" for text, t in zip(texts, times, strict=True))
+
+
+def outcome(results: Dataset) -> str:
+    """Say what came out: rates at three times, or the limit on a shear rate that the data do not show."""
+    q = results.header["q"]
+    decay = np.square(q) * results.average("D")
+    text = [f"**Found:** the diffusion coefficient {RATE_SYMBOLS['D']} is {_at_times(results, 'D')}."]
+    found, convention = flow_found(results), convention_in_words(results.fit.shear_convention)
+    if found is None:
+        text.append(
+            r"Averaged over the record, $g_2$ decays at the rate $\Gamma = q^2 \langle D\rangle$ = "
+            f"{estimate(decay, '1/s')}, with 95 % probability {range_95(decay, '1/s')}."
+        )
+    elif found:
+        text.append(
+            f"The shear rate {RATE_SYMBOLS['gamma_dot']} is {_at_times(results, 'gamma_dot')} ({convention}); the flow "
+            rf"points to $\varphi_0$ = {estimate(results.draws['phi0'], 'deg')}."
+        )
+    else:
+        test, limit = results.fit.flow_test, np.quantile(results.average("gamma_dot"), 0.95)
+        text.append(
+            "**The shear rate is compatible with zero**: its mean over the record is below "
+            f"{plain_number(limit, 2)} 1/s ({convention}) with 95 % probability. A flow lowers χ² by only "
+            f"{test.delta_chi2_effective:.2g} residual variances, pairs that share a frame counted once, for "
+            f"{test.degrees_of_freedom} more parameters (p = {test.p_value:.2g})."
+        )
+    return " ".join(text)
+
+
+def sound(results: Dataset) -> bool:
+    """Whether fit and sampling converged and the residuals have no shape that noise does not have."""
+    converged = results.fit.converged and results.report.n_converged == results.report.n_shards
+    return bool(converged and not results.fit.misfit.detected)
+
+
+def belief(results: Dataset) -> str:
+    """Say whether to believe it: convergence, χ², parameters that cannot be told apart."""
+    fit, report = results.fit, results.report
+    chi2, (low, high) = fit.reduced_chi2, _NOISE_LIKE
+    worst = max(shard.max_r_hat for shard in report.shards)
+    diverged = sum(shard.divergences for shard in report.shards)
+    if fit.misfit.detected:
+        size = "**not those of noise: the model does not describe these data**"
+    elif low <= chi2 <= high:
+        size = "of the size of the noise"
+    else:
+        other = "larger" if chi2 > high else "smaller"
+        size = f"{other} than the scatter of neighbouring entries, but have the shape of noise"
+    shards = f"{report.n_shards} shard{'s' * (report.n_shards > 1)}"
+    checks = (
+        f"the fit {'converged' if fit.converged else '**did not converge**'}; its residuals are {size} (χ² per "
+        f"degree of freedom {chi2:.3f}, {grouped(fit.n_points)} pairs of frames); sampling converged in "
+        f"{report.n_converged} of {shards} (largest R̂ {worst:.3f}, {diverged} divergent draw{'s' * (diverged != 1)})."
+    )
+    if not sound(results):
+        end = "**Do not quote these numbers** before what failed is settled."
+    elif warnings_of(results):
+        end = "Read the warnings before quoting a number."
+    else:
+        end = "No check speaks against these numbers; on their errors, see the note."
+    return f"**Believe it?** {checks[0].upper()}{checks[1:]} {end}"
+
+
+def cautions(results: Dataset) -> list[str]:
+    """Warnings of fit, sampling and calibration: those that bear on the numbers."""
+    return [*results.fit.warnings, *results.report.warnings, *_surprises(results.calibration)]
+
+
+def _surprises(calibration: Calibration | None) -> list[str]:
+    """What the residuals say of the noise, where it is not what the diagonal lets expect and errors rest on the residuals."""
+    if calibration is None or calibration.noise == "independent":
+        return []
+    as_expected = np.allclose(calibration.counts, calibration.effective_counts)
+    notes = [None if as_expected else calibration.note, calibration.pixels_note]
+    return [f"Error bars: {note[0].lower()}{note[1:]}" for note in notes if note]
+
+
+def warnings_of(results: Dataset) -> list[str]:
+    """Everything that was noticed from ingest to calibration, as sentences."""
+    return [*results.header["notes"], *cautions(results)]
+
+
+def error_note(results: Dataset) -> str:
+    """Say what the error bars take into account, and what they leave out."""
+    calibration = results.calibration
+    if calibration is None:
+        return (
+            "**Error bars are too small.** They treat the entries of c2 as independent, but entries that share a frame "
+            "fluctuate together; for data of this kind true errors are larger by factors of 4 to 20."
+        )
+    if calibration.noise == "independent":
+        return (
+            "**Error bars are those of independent entries of c2.** Entries that share a frame or a speckle could fluctuate "
+            "together; the residuals of this fit do not."
+        )
+    return (
+        "**Error bars are calibrated.** Entries of c2 that share a frame or a speckle fluctuate together; errors and bands "
+        f"count that as the residuals of this fit show it. {calibration.sentence}"
+    )

@@ -1,0 +1,282 @@
+"""Tables, figures and set texts of the report, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from homodyne_lib.figures.style import WIDTH_NARROW, save
+from homodyne_lib.model.frames import frame_ranges, missing_frames
+from homodyne_lib.model.kernels import convention_in_words
+from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
+from homodyne_lib.results.sampler_reports import Agreement
+from report_text.dataset import Dataset
+from report_text.sentences import RATE_SYMBOLS, estimate, flow_found, landmark_times, range_95
+from report_text.wording import alongside, escape, interval, plain_number, quantity
+
+__all__ = [
+    "SHEAR_FACTOR",
+    "agreement_text",
+    "figure_block",
+    "markdown_table",
+    "model_text",
+    "noise_table",
+    "noise_text",
+    "parameter_table",
+    "provenance_text",
+    "rate_table",
+    "rates_in_words",
+    "scaling_table",
+    "shard_table",
+]
+
+_PIXELS = 150  # of a page of HTML for an inch of print: letters of all figures look alike there
+SHEAR_FACTOR = {
+    "spec": r"\operatorname{sinc}^2\left[\frac{qL}{2\pi} \cos(\varphi_0-\varphi) \Gamma\right]",
+    "published": r"\operatorname{sinc}\left[\frac{qL}{2} \cos(\varphi_0-\varphi) \Gamma\right]",
+}
+"""The shear factor of g1 by convention, in LaTeX; Γ is the integral of the shear rate."""
+
+
+def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
+    """Join Markdown cells to a pipe table; the first column to the left, the others to the right."""
+    rule = [":--", *["--:"] * (len(columns) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, rule, *rows)) + "\n"
+
+
+def figure_block(figure, folder: str, name: str, caption: str, alt: str, vectors: bool = True) -> str:
+    """Save a figure as ``folder/figures/name``; give the Markdown that shows it, with caption and words for the blind.
+
+    Its file has no suffix there: HTML takes the PNG, the PDF the vectors, which a page alone does not need.
+    """
+    save(figure, Path(folder) / "figures" / name, vectors)
+    alt = alt.replace('"', "'")
+    width = figure.get_figwidth()
+    wide = " .wide" if width > WIDTH_NARROW + 0.01 else ""
+    return f'![{caption}](figures/{name}){{#{name}{wide} alt="{alt}" width="{round(_PIXELS * width)}px"}}\n'
+
+
+def rates_in_words(results: Dataset) -> str:
+    """Say what a plot of the rates shows, for those who cannot see it."""
+    names = {"D": "the diffusion coefficient", "gamma_dot": "the shear rate"}
+    ends = results.rate_times[[0, -1]]
+    said = []
+    for curve in results.curves:
+        first, last = (estimate(draws, RATE_UNITS[curve]) for draws in results.rates(curve, ends)["draws"].T)
+        said.append(f"{names[curve]} goes from {first} at {ends[0]:.3g} s to {last} at {ends[1]:.3g} s")
+    return " and ".join(said)
+
+
+def rate_table(results: Dataset) -> str:
+    """Tabulate the rates at the landmark times: posterior, 95 % interval, fit, truth."""
+    times, rows = landmark_times(results), []
+    for curve in results.curves:
+        rates, unit = results.rates(curve, times), RATE_UNITS[curve]
+        for k, t in enumerate(times):
+            draws = rates["draws"][:, k]
+            scale = float(np.mean(draws)), float(np.std(draws, ddof=1))
+            # A rate that the data do not show has no value, only a limit.
+            shown = not (curve == "gamma_dot" and flow_found(results) is False)
+            value = estimate(draws, "") if shown else f"< {plain_number(np.quantile(draws, 0.95), 2)} (95 %)"
+            row = [f"{RATE_SYMBOLS[curve]} at {t:g} s [{unit}]", value, range_95(draws, "") if shown else "–"]
+            row.append(alongside(rates["fit"][k], *scale) if shown else "–")
+            if results.truth is not None:
+                row.append("–" if rates["truth"] is None else alongside(rates["truth"][k], *scale))
+            rows.append(row)
+    truth = [] if results.truth is None else ["truth"]
+    table = markdown_table(["rate", "posterior", "95 % interval", "least squares", *truth], rows)
+    return f"{table}\n{_of_shear_rates(results)}\n"
+
+
+def parameter_table(results: Dataset) -> str:
+    """Tabulate physical parameters and noise scale: fit beside posterior, with units, bounds and truth.
+
+    Errors are calibrated ones where there are any; a column then says how many times those of independent entries they are.
+    """
+    calibrated, rows = results.calibration is not None, []
+    for name in [*results.fit.parameters, "noise_scale"]:
+        row, entry = results.table.loc[name], results.fit.parameters.get(name)
+        parameter = PARAMETERS.get(name)
+        error = results.fit.error(name) if entry else None
+        if entry is None:
+            fitted = "–"
+        elif error is None:
+            fitted = f"{plain_number(entry.value, 2)} (error undefined)"
+        else:
+            fitted = quantity(entry.value, error)
+        held = entry is not None and name not in results.free
+        scale = row["posterior_mean"], row["posterior_sd"]
+        cells = [
+            f"${parameter.symbol}$" if parameter else "noise scale",
+            parameter.unit if parameter else "",
+            fitted,
+            "held" if held else quantity(*scale),
+            interval(row["lower"], row["upper"], *scale),
+        ]
+        if calibrated:
+            cells.append(_times(row["posterior_sd"], row["error_independent"]))
+        cells += [
+            "**at bound**" if entry and entry.at_bound else "",
+            "–" if held else f"{row['r_hat']:.3f}",
+            "–" if held else f"{row['ess_bulk']:.0f}",
+        ]
+        if results.truth is not None:
+            cells.append(plain_number(results.truth[name], exact=True) if name in results.truth else "–")
+        rows.append(cells)
+    ratio = ["sd ÷ independent sd"] if calibrated else []
+    truth = [] if results.truth is None else ["truth"]
+    head = ["parameter", "unit", "least squares", "posterior", "95 % interval", *ratio, "bound", "R̂", "ESS", *truth]
+    return markdown_table(head, rows) + f"\n{_of_shear_rates(results)}\n"
+
+
+def _of_shear_rates(results: Dataset) -> str:
+    """Say by which convention shear rates are; nothing where nothing flows."""
+    if results.fit.is_static:
+        return ""
+    return f"Shear rates: {convention_in_words(results.fit.shear_convention)}."
+
+
+def _times(error: float, independent: float) -> str:
+    """How many times as large an error is as that of independent entries; nothing for what was held."""
+    return plain_number(error / independent, 2) if independent > 0 else "–"
+
+
+def scaling_table(results: Dataset) -> str:
+    """Tabulate contrast, offset and noise at each angle, fitted and estimated."""
+    fit, quantiles, errors = results.fit.scaling, results.scaling, results.fit.scaling_errors
+    rows = []
+    for k, phi in enumerate(fit.phi):
+        cells = [_degrees(phi)]
+        for name in ("contrast", "offset"):
+            cells += [quantity(getattr(fit, name)[k], errors[name][k]), plain_number(getattr(quantiles, name)[k], 3)]
+        rows.append([*cells, plain_number(results.fit.sigma[k], 3)])
+    head = [r"$\varphi$ [°]", "contrast $C$", "from quantiles", "offset $O$", "from quantiles", r"noise $\sigma$"]
+    return markdown_table(head, rows)
+
+
+def _degrees(phi: float) -> str:
+    return f"{phi:.4g}".replace("-", "−")
+
+
+def noise_table(results: Dataset) -> str:
+    """Tabulate what the residuals tell of the noise at each angle; for results with a calibration."""
+    found = results.calibration
+    columns = [found.pixels, found.counts, found.effective_counts]
+    counts = "photons a pixel and frame"
+    head = [r"$\varphi$ [°]", "independent pixels $M$", f"{counts}, diagonal", f"{counts}, residuals"]
+    rows = [
+        [_degrees(phi), *("∞" if np.isinf(number) else plain_number(number, 2) for number in numbers)]
+        for phi, *numbers in zip(results.header["phi"], *columns, strict=True)
+    ]
+    if found.bin_pixels is not None:
+        head.insert(2, "pixels of the bin")
+        for row, number in zip(rows, found.bin_pixels, strict=True):
+            row.insert(2, str(number))
+    return markdown_table(head, rows)
+
+
+def noise_text(results: Dataset) -> str:
+    """Say which noise the error bars count; for results with a calibration."""
+    found = results.calibration
+    kind = {
+        "speckle": "speckles and photons (infinitely many photons stand for no shot noise)",
+        "independent": "independent entries (infinitely many pixels stand for it)",
+    }[found.noise]
+    return (
+        f"Noise behind the error bars: {kind}. {escape(found.note)} {escape(found.sentence)} Sums of residuals over "
+        f"all pairs of a frame vary {plain_number(found.stripes, 2)} times as much as those of independent entries."
+    )
+
+
+def shard_table(results: Dataset) -> str:
+    """Tabulate the diagnostics of every shard's chains."""
+    rows = [
+        [
+            str(shard.shard),
+            "yes" if shard.converged else "**no**",
+            f"{shard.max_r_hat:.3f}",
+            f"{shard.min_ess_bulk:.0f}",
+            f"{shard.min_ess_tail:.0f}",
+            str(shard.divergences),
+            f"{shard.bfmi:.2f}",
+        ]
+        for shard in results.report.shards
+    ]
+    head = ["shard", "converged", "largest R̂", "smallest bulk ESS", "smallest tail ESS", "divergences", "smallest BFMI"]
+    return markdown_table(head, rows)
+
+
+def agreement_text(agreement: Agreement) -> str:
+    """Say whether shards agree, from their test in cmc.json."""
+    chi2, freedom, p_value = agreement.chi2, agreement.dof, agreement.p_value
+    return (
+        f"Agreement of the shards: χ² = {plain_number(chi2, 3)} for {freedom} degrees of freedom "
+        f"(p = {plain_number(p_value, 2)})."
+    )
+
+
+def model_text(results: Dataset) -> str:
+    """Write the equations of the model that was fitted, and the shear convention where there is flow."""
+    text = [
+        r"$$g_2 = O + C g_1^2, \qquad g_1 = \exp\left(-\tfrac12 q^2 \int_{t_1}^{t_2} D(t) dt\right) S, \qquad "
+        r"D(t) = D_0 t^{\alpha} + D_\mathrm{off}$$"
+    ]
+    if results.fit.is_static:
+        text.append("$S = 1$: nothing flows.")
+    else:
+        convention = results.fit.shear_convention
+        text.append(
+            rf"$$S = {SHEAR_FACTOR[convention]}, \qquad \Gamma = \int_{{t_1}}^{{t_2}} \dot\gamma(t) dt, \qquad "
+            r"\dot\gamma(t) = \dot\gamma_0 t^{\beta} + \dot\gamma_\mathrm{off}, \qquad "
+            r"\operatorname{sinc} x = \frac{\sin x}{x}$$"
+        )
+        text.append(f"{_of_shear_rates(results)} Quote a shear rate with its convention.")
+    text.append(
+        "$D(t)$ is the rate at which the mean squared displacement along $q$ grows; for Brownian motion it is twice the "
+        "coefficient of Stokes and Einstein."
+    )
+    text.append(
+        "Time counts from the first frame that was used, also over frames that are missing. The pairs $t_1 < t_2$ were "
+        "fitted; the diagonal was not. Contrast $C$ and offset $O$ were solved for exactly at every step of the fit."
+    )
+    return "\n\n".join(text)
+
+
+def provenance_text(results: Dataset, provenance: Mapping[str, Any]) -> str:
+    """Say where the numbers come from and how to make them again.
+
+    Parameters
+    ----------
+    results : Dataset
+    provenance : mapping
+        ``commit``, ``command``, ``row``, ``config`` (YAML text) and ``versions`` (package -> version).
+
+    Returns
+    -------
+    str
+    """
+    frames = results.header["frames"]
+    missing = missing_frames(frames)
+    without = f" without {frame_ranges(missing)}" if missing.size else ""
+    facts = [
+        ["file", escape(results.header["source"])],
+        ["SHA-256 of the file", f"`{results.header['source_sha256']}`"],
+        ["frames used", f"{frames[0]} to {frames[-1]}{without}"],
+        ["code", escape(provenance["commit"])],
+        ["packages", ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())],
+    ]
+    table = "\n".join(["| | |", "|:--|:--|", *(f"| {name} | {value} |" for name, value in facts)])
+    blocks = (
+        ("Again, from the repository:", provenance["command"]),
+        ("Row of the table:", provenance["row"]),
+        ("Configuration, defaults included:", provenance["config"]),
+    )
+    return "\n\n".join([table, *(f"{title}\n\n{_verbatim(text)}" for title, text in blocks)])
+
+
+def _verbatim(text: str) -> str:
+    """Indent text to a block, which no content can end."""
+    return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,0 +1,88 @@
+"""What the files of rows hold, read before any job in a process of its own, which a bad file may hold up or end.
+
+python survey.py < rows.json        rows as a list; a line of JSON for each, in their order
+"""
+
+from __future__ import annotations
+
+import script_support
+
+import json
+import resource
+import signal
+import sys
+from typing import Any
+
+import numpy as np
+from sources import stamp
+from tables import read_simulation
+from user_yaml import short
+
+from homodyne_lib.io.bin_selection import parse_phi_ranges
+from homodyne_lib.io.frame_selection import parse_bad_frames, select_frames
+from homodyne_lib.io.reader import two_time_headers
+from homodyne_lib.model.parameters import parameter_names
+
+PROCESSOR, WALL = 3, 30
+"""Longest time of the processor, which a file without end takes, and of the clock, which a slow disk takes, a row [s]."""
+_MEMORY = 4 << 30  # [B] of address space; headers take a thousandth of it
+
+
+def survey(row: dict[str, Any]) -> dict[str, Any]:
+    """Numbers of angles and frames of a row, and what is to be noted of its file.
+
+    Raises
+    ------
+    ValueError
+        If the file or the selection cannot be used.
+    """
+    frames = {
+        "start_frame": row["start_frame"],
+        "end_frame": row["end_frame"],
+        "bad_frames": parse_bad_frames(row["bad_frames"]),
+    }
+    if row["format"] == "speckle-sim":
+        plan = read_simulation(row["path"], parameter_names(row["analysis_mode"]))
+        n_frames = len(select_frames(np.arange(1, plan["n_frames"] + 1), **frames))
+        return {"shape": [len(plan["phi"]), n_frames], "notes": []}
+    shape, notes = two_time_headers(
+        row["path"],
+        format=row["format"],
+        wavevector_q=row["wavevector_q"],
+        q_tolerance=row["q_tolerance"],
+        phi_ranges=parse_phi_ranges(row["phi_ranges"]),
+        **frames,
+        dt=row["dt"],
+    )
+    return {"shape": list(shape), "notes": list(notes)}
+
+
+def answer(row: dict[str, Any]) -> dict[str, Any]:
+    """A row's ``shape`` and ``notes``, or its ``fault``; and the ``stamp`` of its file."""
+    try:
+        found = survey(row)
+    except MemoryError:
+        found = {"fault": f"{row['path']}: the file lists more frames or bins than can be analysed; process fewer."}
+    except Exception as error:
+        words = f"{row['path']}: this file cannot be read ({type(error).__name__}: {short(str(error))}); copy it again."
+        found = {"fault": str(error) if script_support.is_told(error) else words}
+    return found | {"stamp": stamp(row["path"])}
+
+
+def main() -> None:
+    """Answer row by row, so that the parent knows at which one this process ended."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY if most == resource.RLIM_INFINITY else min(_MEMORY, most), most))
+    for number in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+    for row in json.load(sys.stdin):
+        # Unlike an exception, a signal without handler also ends a loop of compiled code.
+        signal.setitimer(signal.ITIMER_PROF, PROCESSOR)
+        signal.setitimer(signal.ITIMER_REAL, WALL)
+        print(json.dumps(answer(row)), flush=True)
+    for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
+        signal.setitimer(timer, 0)
+
+
+if __name__ == "__main__":
+    main()
