@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,14 +46,14 @@ def parse_bad_frames(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def select_frames(
-    frames: np.ndarray, start_frame: int, end_frame: int, bad_frames: Sequence[tuple[int, int]] = ()
+    frames: Sequence[int] | np.ndarray, start_frame: int, end_frame: int, bad_frames: Sequence[tuple[int, int]] = ()
 ) -> np.ndarray:
     """Frames of a window, without those that are bad.
 
     Parameters
     ----------
-    frames : numpy.ndarray
-        Numbers of the frames that exist, rising from 1, shape (n,); the last is that of the data.
+    frames : sequence of int
+        Numbers of the frames that exist, rising from 1, n of them; the last is that of the data.
     start_frame, end_frame : int
         First and last frame of the window, 1-based and inclusive; an end of -1 is the last frame.
     bad_frames : sequence of (int, int)
@@ -80,16 +81,19 @@ def select_frames(
         raise InputError(f"{window} of {n_frames} frames holds more than {_MAX_FRAMES}; choose a shorter one.")
     if last - start_frame + 1 < _MIN_FRAMES:
         raise InputError(f"{window} holds fewer than {_MIN_FRAMES} frames; choose a longer one.")
-    kept = (frames >= start_frame) & (frames <= last)
+    # Of a range only the window becomes numbers in memory: a damaged header may speak of more than fit.
+    begin = bisect_left(frames, start_frame)
+    within = np.asarray(frames[begin : bisect_right(frames, last)])
+    kept = np.ones(within.size, dtype=bool)
     for first, final in bad_frames:
         if not 1 <= first <= final <= n_frames:
             raise InputError(
                 f"bad_frames has {first if first == final else f'{first}:{final}'}, but the data have the frames 1 to "
                 f"{n_frames}; list frames that there are."
             )
-        kept &= (frames < first) | (frames > final)
-    require_frames(frames[kept], f"{window} without missing and bad frames")
-    return np.flatnonzero(kept)
+        kept &= (within < first) | (within > final)
+    require_frames(within[kept], f"{window} without missing and bad frames")
+    return begin + np.flatnonzero(kept)
 
 
 def require_frames(frames: np.ndarray, what: str) -> None:

@@ -175,10 +175,10 @@ def _select_rows(
     catalogue: Catalogue, matrix: Matrix, start_frame: int, end_frame: int, bad_frames: Sequence[tuple[int, int]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose the frames: their rows of the matrices, from 0, and their numbers as the table counts them, shape (n_t,)."""
-    n_rows = matrix.shape[-1]
-    numbers = np.arange(1, n_rows + 1)
-    if catalogue.header is not None:
-        numbers = frame_offsets(catalogue.header["frames"]) + 1
+    if catalogue.header is None:
+        rows = select_frames(range(1, matrix.shape[-1] + 1), start_frame, end_frame, bad_frames)
+        return rows, rows + 1
+    numbers = frame_offsets(catalogue.header["frames"]) + 1
     rows = select_frames(numbers, start_frame, end_frame, bad_frames)
     return rows, numbers[rows]
 
