@@ -68,9 +68,11 @@ def _measurement(results: Dataset, cite: _Citations) -> str:
     shear = flow = ""
     if not results.fit.is_static:
         gap = plain_number(header["stator_rotor_gap"], exact=True)
-        shear = r" \, " + SHEAR_FACTOR[results.fit.shear_convention]
+        # Formulas of their own, as a screen may be too narrow for both in one.
+        shear = r" \, S"
         flow = (
-            r", $\Gamma = \int_{t_1}^{t_2} \dot\gamma(t) dt$, $\dot\gamma(t) = \dot\gamma_0 t^\beta + "
+            rf", $S = {SHEAR_FACTOR[results.fit.shear_convention]}$, "
+            r"$\Gamma = \int_{t_1}^{t_2} \dot\gamma(t) dt$, $\dot\gamma(t) = \dot\gamma_0 t^\beta + "
             rf"\dot\gamma_\mathrm{{off}}$ and the gap $L$ = {gap} Å"
         )
     angles = "one azimuthal angle" if n_phi == 1 else f"{n_phi} azimuthal angles"
