@@ -307,13 +307,14 @@ def test_a_part_of_the_rows_is_refused():
 @pytest.mark.parametrize("counts", [0.1, 1.0, None])
 @pytest.mark.parametrize("mode", MODES)
 def test_intervals_cover_the_truth_as_often_as_they_say(mode, counts):
-    """Identified parameters, D(t) and shear rate at three times, contrasts and offsets over 100 replicas.
+    """Identified parameters, D(t) and shear rate at three times, contrasts and offsets over 50 replicas.
 
-    A share of 0.95 scatters by 0.022 there and one of 0.68 by 0.047; bounds are those of the study and two of these.
+    A share of 0.95 scatters by 0.031 there and one of 0.68 by 0.066; bounds are those of the study and two of these. The
+    study itself, with 200 replicas, is `make coverage`.
     """
     truth = np.concatenate([TRUTH[mode], np.full(4, 1.0 / 3.0), np.ones(4)])
     z, relative = [], []
-    for seed in range(100):
+    for seed in range(50):
         c2 = speckles(mode, counts, seed=1000 + seed)
         problem, fit = fit_of(c2, mode)
         result = calibrated(problem, fit, np.diagonal(c2, axis1=1, axis2=2))
@@ -333,7 +334,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(mode, counts):
     # What an error of a third of itself belongs to is identified; beyond, the estimate is skewed.
     identified = np.nanmedian(relative, axis=0) < 1.0 / 3.0
     assert identified.sum() >= 8
-    for level, bound in ((1.96, (0.90 - 0.044, 1.0)), (1.0, (0.58 - 0.09, 0.80 + 0.08))):
+    for level, bound in ((1.96, (0.90 - 0.062, 1.0)), (1.0, (0.58 - 0.13, 0.80 + 0.13))):
         share = np.array([np.mean(np.abs(c[np.isfinite(c)]) < level) for c in z[:, identified].T])
         assert np.all((share >= bound[0]) & (share <= bound[1])), share
 
