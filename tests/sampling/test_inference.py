@@ -312,11 +312,11 @@ def test_slopes_of_draws_are_those_of_the_density():
     matrix, right, _ = density.quadratic(x)
     scaling = conditional_draws(np.asarray(matrix)[None], np.asarray(right)[None], np.ones((1, 10)))[0]
     slope = density.slope(x, scaling)
-    step = 1e-6
+    quadratic, step = jax.jit(density.shard.quadratic), 1e-6
 
     def joint(v):
         x, c = v[:inner], v[inner:]
-        matrix, right, rest = density.shard.quadratic(x)
+        matrix, right, rest = quadratic(x)
         distance = np.concatenate([x, origin + c]) - posterior.centre
         return float(-0.5 * (rest + c @ matrix @ c - 2 * right @ c + distance @ posterior.anchor @ distance))
 
