@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from homodyne_lib.likelihood.bands import Experiment
+from homodyne_lib.likelihood.experiment import Experiment
 from homodyne_lib.model.geometry import PhysicsFactors
 from homodyne_lib.model.layouts import numpy_mesh
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 
-from homodyne_lib.io.correlations import Correlations, RowBand, write_correlations
+from homodyne_lib.io.correlations import Correlations, RowBand, open_correlations, write_correlations
 from homodyne_lib.io.formats.aps_legacy import APS_LEGACY, write_aps_legacy
 from homodyne_lib.io.formats.aps_u import write_aps_u
 
@@ -34,6 +34,12 @@ def make_record(n_phi: int = 3, n_t: int = 7, dtype: str = "f8", **changes: obje
         source_sha256="0" * 64,
     )
     return replace(record, **changes)
+
+
+def read_rows(path, rows: slice) -> RowBand:
+    """Some rows of a canonical file."""
+    with open_correlations(path) as record:
+        return record.band(rows)
 
 
 def assert_same(found: Correlations | RowBand, expected: Correlations, *skip: str) -> None:

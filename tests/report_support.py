@@ -134,7 +134,7 @@ def write_posterior(folder, nlsq, names, coefficients, n_shards):
             "attempts": 1,
             "n_warmup": 100,
             "jumps": False,
-            "exact_share": 0.999,
+            "node_share": 0.999,
             "converged": True,
             "reasons": [],
         }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 
 from homodyne_lib.io.correlations import RowBand
+from homodyne_lib.likelihood.compression import compress
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.spec.jax_backend import compute_g2_scaled
@@ -39,6 +42,12 @@ def problem_of(mode, per_angle="individual", convention="spec", rows=None, frame
         c2 = c2[:, frames - 1][:, :, frames - 1]
     scaling = per_angle_scaling(per_angle, phi, np.full(phi.size, 0.32), np.full(phi.size, 1.004), fourier_order=1)
     return make_problem(record_of(c2, phi, rows=rows, frames=frames), scaling, mode, convention), c2
+
+
+def on_every_pair(problem):
+    """The same problem with a node at every pair of frames."""
+    n = problem.experiment.time.size
+    return replace(problem, data=compress(problem.record, n)).on_nodes_of(n)
 
 
 def dense_residuals(problem, c2, values):

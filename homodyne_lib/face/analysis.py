@@ -13,6 +13,7 @@ import numpy as np
 from homodyne_lib.face.settings import Convention, Progress, silent
 from homodyne_lib.figures.overview import Figures, main_figures
 from homodyne_lib.io.correlations import Correlations
+from homodyne_lib.likelihood.compression import compress
 from homodyne_lib.results.fits import Fit, FitInput
 from homodyne_lib.results.posteriors import Posterior
 from homodyne_lib.sampling.posterior import ShardPosterior
@@ -84,6 +85,7 @@ def fit(
     """
     result = fitted(
         c2,
+        compress(c2),
         quantile_scaling(c2),
         analysis_mode=mode,
         per_angle_mode=per_angle_mode,
@@ -124,8 +126,8 @@ def calibrate(fit: Fit, *, progress: Progress = silent) -> Fit:
         If the fit was read from a file.
     """
     made = _made_from(fit)
-    order, fixed = made.fourier_order, made.fixed
-    found = calibrated(fit, made.record, made.quantiles, fourier_order=order, fixed=fixed, progress=progress)
+    made_from = made.record, made.data, made.quantiles
+    found = calibrated(fit, *made_from, fourier_order=made.fourier_order, fixed=made.fixed, progress=progress)
     return replace(fit, calibration=found)
 
 
@@ -178,9 +180,8 @@ def sample(
     n_shards = shard_count(n_phi, n_frames, shards)
 
     def posterior(number: int) -> ShardPosterior:
-        band = made.record.band(slice(number, -1, n_shards))
         return shard_posterior(
-            band,
+            made.data if n_shards == 1 else made.record.band(slice(number, -1, n_shards)),
             fit,
             made.quantiles,
             n_shards,

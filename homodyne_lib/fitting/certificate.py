@@ -83,7 +83,7 @@ def certify(
     part = problem.thinned(_MOST_PAIRS)
     at, axes, free = _principal_axes(problem, params, errors, covariance)
     points, offsets = _points(problem, params, at, axes, free, reduced_chi2, bounds)
-    exact = part.costs_from(exact_sums(points, part.experiment, part.band, part.convention))
+    exact = part.costs_from(exact_sums(part, points))
     difference = (exact - part.costs(points)) * (problem.n_points / part.n_points)
     excess = 0.5 * (difference - difference[0]) / reduced_chi2
     slope = np.zeros(axes.shape[1])

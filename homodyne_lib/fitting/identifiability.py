@@ -126,7 +126,7 @@ def scaling_test(problem: Problem, params, equations: NormalEquations) -> str | 
     if more <= 0:
         return None
     sums = problem.nodes.sums(params)
-    chi2 = solve_scaling(sums, problem.band.y_moments, problem.weight, problem.band.centre, individual)[2]
+    chi2 = solve_scaling(sums, problem.data.y_moments, problem.weight, problem.data.centre, individual)[2]
     freedom = problem.n_points - individual.n_parameters - len(params)
     ratio = (equations.chi2 - chi2) / more / (chi2 / freedom)
     if fdtrc(more, freedom, ratio) > THREE_SIGMA:

@@ -145,7 +145,7 @@ def fit_nlsq(
         if finer is None:
             fit.warnings.append(fit.certificate.sentence)
             return fit
-        problem = problem.refined(finer)
+        problem = problem.on_nodes_of(finer)
         starts = [basin.params for basin in found if _rise(basin, found[0], fit.reduced_chi2) < _RIVAL]
 
 
@@ -160,7 +160,7 @@ class _Basin(NamedTuple):
 
 def _search(problem: Problem, n_starts, seed, bounds, fixed) -> list[_Basin]:
     """Distinct minima on coarse nodes, best first."""
-    coarse = problem.coarser(_SEARCH_FINENESS)
+    coarse = problem.on_nodes_of(_SEARCH_FINENESS)
     starts = propose_starts(coarse, n_starts, seed, bounds, fixed)
     descend = partial(
         solve, coarse, bounds=bounds, fixed=fixed, max_evaluations=_SEARCH_EVALUATIONS, tolerance=_SEARCH_TOLERANCE

@@ -7,8 +7,9 @@ texts are attributes of the root. Equal records give equal bytes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,9 +23,9 @@ __all__ = [
     "Correlations",
     "InputError",
     "RowBand",
+    "open_correlations",
     "read_correlations",
     "read_header",
-    "read_rows",
     "write_correlations",
 ]
 
@@ -109,8 +110,13 @@ class Correlations:
         """Place of each row on the time axis [frame intervals], shape (n_t,)."""
         return frame_offsets(self.frames)
 
+    @property
+    def rows(self) -> np.ndarray:
+        """0-based row indices, shape (n_t,)."""
+        return np.arange(len(self.frames))
+
     def band(self, rows: slice) -> RowBand:
-        """Rows of every matrix, as :func:`read_rows` reads them from the record's file.
+        """Rows of every matrix; of a record whose c2 is on disk they alone are read.
 
         Parameters
         ----------
@@ -125,18 +131,13 @@ class Correlations:
         InputError
             When there are none of these rows, or they do not ascend.
         """
-        return _band(vars(self), rows, lambda chosen: np.ascontiguousarray(self.c2[:, chosen, :]))
-
-
-def _band(fields: Mapping[str, object], rows: slice, read: Callable[[slice], np.ndarray]) -> RowBand:
-    """Rows of matrices that ``read`` gives, with the fields of their record."""
-    n_t = len(fields["frames"])
-    start, stop, step = rows.indices(n_t)
-    if step < 1 or start >= stop:
-        raise InputError(f"{rows} selects none of the {n_t} rows in ascending order; give a slice within them.")
-    names = ("phi", "q", "dt", "frames", "stator_rotor_gap", "sigma")
-    indices = np.arange(start, stop, step, dtype=np.int64)
-    return RowBand(rows=indices, c2=read(slice(start, stop, step)), **{name: fields[name] for name in names})
+        n_t = len(self.frames)
+        start, stop, step = rows.indices(n_t)
+        if step < 1 or start >= stop:
+            raise InputError(f"{rows} selects none of the {n_t} rows in ascending order; give a slice within them.")
+        same = {name: getattr(self, name) for name in ("phi", "q", "dt", "frames", "stator_rotor_gap", "sigma")}
+        c2 = np.ascontiguousarray(self.c2[:, start:stop:step, :])
+        return RowBand(rows=np.arange(start, stop, step, dtype=np.int64), c2=c2, **same)
 
 
 def _refuse_contradictions(fields: Mapping[str, object], c2_shape: tuple[int, ...]) -> None:
@@ -188,6 +189,10 @@ class RowBand:
     def offsets(self) -> np.ndarray:
         """Place of each column on the time axis [frame intervals], shape (n_t,)."""
         return frame_offsets(self.frames)
+
+    def band(self, rows: slice) -> RowBand:
+        """Some of these rows."""
+        return replace(self, rows=self.rows[rows], c2=self.c2[:, rows])
 
 
 def write_correlations(path: str | os.PathLike, correlations: Correlations) -> None:
@@ -264,30 +269,29 @@ def read_correlations(path: str | os.PathLike) -> Correlations:
     InputError
         When the file cannot be read or is not a canonical file.
     """
-    with open_hdf5(path) as file:
-        header = read_header(file)
-        return Correlations(c2=get_dataset(file, "c2")[()], **header)
+    with open_correlations(path) as record:
+        return replace(record, c2=record.c2[()])
 
 
-def read_rows(path: str | os.PathLike, rows: slice) -> RowBand:
-    """Read a band of rows of every matrix of a canonical file, as one hyperslab.
+@contextmanager
+def open_correlations(path: str | os.PathLike) -> Iterator[Correlations]:
+    """Open a canonical file whose c2 stays on disk: what is read of it is in memory no longer than it is used.
 
     Parameters
     ----------
     path : path-like
         File made by :func:`write_correlations`.
-    rows : slice
-        Rows to read, with a positive step: ``slice(k, None, K)`` is shard k of K.
 
-    Returns
-    -------
-    RowBand
-        The rows and their metadata.
+    Yields
+    ------
+    Correlations
+        As of :func:`read_correlations`, with a data set of HDF5 in the place of c2.
 
     Raises
     ------
     InputError
-        When the file cannot be read, is not a canonical file, or has none of these rows.
+        When the file cannot be read or is not a canonical file.
     """
     with open_hdf5(path) as file:
-        return _band(read_header(file), rows, lambda chosen: get_dataset(file, "c2")[:, chosen, :])
+        header = read_header(file)
+        yield Correlations(c2=get_dataset(file, "c2"), **header)

@@ -1,6 +1,6 @@
 """Data and model of a fit, ready to be summed; fits and samplers start from here.
 
-A fit computes its sums from nodes (:mod:`~homodyne_lib.likelihood.nodes`), in which the data are read once.
+Sums are computed from nodes (:mod:`~homodyne_lib.likelihood.nodes`) of data that were compressed once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from homodyne_lib.io.correlations import Correlations, RowBand
-from homodyne_lib.likelihood.bands import Band, Experiment, make_band
+from homodyne_lib.likelihood.compression import Compressed, compress
+from homodyne_lib.likelihood.experiment import Experiment
 from homodyne_lib.likelihood.nodes import FINENESS, Nodes, make_nodes
 from homodyne_lib.likelihood.normal_equations import NormalEquations, normal_equations, solve_scaling
 from homodyne_lib.model.geometry import PhysicsFactors
@@ -27,7 +28,9 @@ class Problem:
 
     Attributes
     ----------
-    band : Band
+    data : Compressed
+    record : Correlations, RowBand or None
+        What was compressed; exact sums need it.
     experiment : Experiment
     weight : ndarray, shape (n_phi,)
         1/σ² of each angle.
@@ -42,7 +45,8 @@ class Problem:
         What sums are computed from.
     """
 
-    band: Band
+    data: Compressed
+    record: Correlations | RowBand | None
     experiment: Experiment
     weight: np.ndarray
     scaling: PerAngleScaling
@@ -54,34 +58,29 @@ class Problem:
     @property
     def n_points(self) -> int:
         """Pairs of frames above the diagonal, over all angles."""
-        return int(self.band.y_moments[:, 0].sum())
+        return int(self.data.y_moments[:, 0].sum())
 
     def normal_equations(self, params) -> NormalEquations:
         """Normal equations at physical parameters [units of the parameter table]."""
         gram = self.nodes.gram(params)
-        gram[:, -1, -2:] = self.band.y_moments[:, :2]
-        return normal_equations(gram, self.band.y_moments, self.weight, self.band.centre, self.scaling)
+        gram[:, -1, -2:] = self.data.y_moments[:, :2]
+        return normal_equations(gram, self.data.y_moments, self.weight, self.data.centre, self.scaling)
 
-    def nodes_of(self, fineness: int = FINENESS) -> Nodes:
-        """Nodes of the same data of another fineness, made from the data."""
-        return make_nodes(self.band, self.experiment, self.convention, fineness)
+    def nodes_of(self, fineness: int) -> Nodes:
+        """Nodes of the same data of another fineness."""
+        return make_nodes(self.data, self.experiment, self.convention, fineness)
 
-    def coarser(self, fineness: int) -> Problem:
-        """The same problem on fewer nodes, which stand for the present ones; cheaper, and less exact."""
-        return replace(self, fineness=fineness, nodes=self.nodes.coarser(fineness))
-
-    def refined(self, fineness: int) -> Problem:
-        """The same problem on other nodes, made from the data."""
+    def on_nodes_of(self, fineness: int) -> Problem:
+        """The same problem on other nodes."""
         return replace(self, fineness=fineness, nodes=self.nodes_of(fineness))
 
     def thinned(self, n_pairs: int) -> Problem:
-        """Evenly spaced rows of the data, with nodes of their own; all rows where there are no more than ``n_pairs``."""
+        """Evenly spaced rows of the record, compressed by themselves; all rows where there are no more than ``n_pairs``."""
         stride = -(-self.n_points // n_pairs)
         if stride == 1:
             return self
-        rows = slice(stride // 2, None, stride)
-        band = make_band(self.band.c2[:, rows][:, : self.band.rows[rows].size], self.band.rows[rows])
-        return replace(self, band=band).refined(self.fineness)
+        band = self.record.band(slice(stride // 2, None, stride))
+        return replace(self, data=compress(band), record=band).on_nodes_of(self.fineness)
 
     def cost(self, params) -> float:
         """χ² at physical parameters with the best scaling for them; infinite where it is not a number."""
@@ -93,23 +92,29 @@ class Problem:
 
     def costs_from(self, sums) -> np.ndarray:
         """χ² with the best scaling from Σu², Σu, Σuy of each angle, (n, n_phi, 3) -> (n,)."""
-        data = self.band.y_moments, self.weight, self.band.centre, self.scaling
+        data = self.data.y_moments, self.weight, self.data.centre, self.scaling
         chi2 = np.array([solve_scaling(part, *data)[2] if np.all(np.isfinite(part)) else np.inf for part in sums])
         return np.where(np.isfinite(chi2), chi2, np.inf)
 
 
 def make_problem(
-    record: Correlations | RowBand, scaling: PerAngleScaling, analysis_mode: str, convention: str = "spec"
+    data: Compressed | Correlations | RowBand,
+    scaling: PerAngleScaling,
+    analysis_mode: str,
+    convention: str = "spec",
+    record: Correlations | RowBand | None = None,
 ) -> Problem:
     """Collect data, geometry and model of a fit.
 
     Parameters
     ----------
-    record : Correlations or RowBand
-        All rows of c2, or a band of them.
+    data : Compressed, Correlations or RowBand
+        A record, or what it was compressed to.
     scaling : PerAngleScaling
     analysis_mode : str
     convention : {"spec", "published"}
+    record : Correlations or RowBand, optional
+        What was compressed to ``data``, for exact sums.
 
     Returns
     -------
@@ -120,26 +125,25 @@ def make_problem(
     ValueError
         For a wrong σ, a missing gap, entries that are no numbers, or fewer points than free parameters.
     """
-    sigma = np.zeros(0) if record.sigma is None else np.asarray(record.sigma, dtype=float)
-    names, gap = parameter_names(analysis_mode), record.stator_rotor_gap
-    if sigma.shape != np.shape(record.phi) or not np.all(np.isfinite(sigma) & (sigma > 0)):
-        raise ValueError(
-            f"sigma {sigma.tolist()} must be positive, one number for each of {np.size(record.phi)} angles."
-        )
+    sigma = np.zeros(0) if data.sigma is None else np.asarray(data.sigma, dtype=float)
+    names, gap = parameter_names(analysis_mode), data.stator_rotor_gap
+    if sigma.shape != np.shape(data.phi) or not np.all(np.isfinite(sigma) & (sigma > 0)):
+        raise ValueError(f"sigma {sigma.tolist()} must be positive, one number for each of {np.size(data.phi)} angles.")
     laminar = "gamma_dot_t0" in names
     if laminar and gap is None:
         raise ValueError(
             "laminar_flow needs stator_rotor_gap [Å], the distance between stator and rotor; none was given."
         )
-    band = make_band(record.c2, getattr(record, "rows", None))
+    if not isinstance(data, Compressed):
+        record, data = data, compress(data)
     # D and the shear rate are summed over every frame from the first to the last, also over those that are missing.
-    layout = numpy_mesh(int(record.offsets[-1]) + 1, record.phi, record.dt)
+    layout = numpy_mesh(int(data.offsets[-1]) + 1, data.phi, data.dt)
     # Without flow the gap does not enter; 1 Å only satisfies the positivity check.
-    factors = PhysicsFactors.from_config(record.q, gap if laminar else 1.0, record.dt, validate=False)
+    factors = PhysicsFactors.from_config(data.q, gap if laminar else 1.0, data.dt, validate=False)
     wq_dt, sinc_prefactor = factors.to_tuple()
-    experiment = Experiment(layout.time, record.offsets, layout.phi.ravel(), wq_dt, sinc_prefactor if laminar else 0.0)
-    nodes = make_nodes(band, experiment, convention)
-    problem = Problem(band, experiment, sigma**-2.0, scaling, names, convention, FINENESS, nodes)
+    experiment = Experiment(layout.time, data.offsets, layout.phi.ravel(), wq_dt, sinc_prefactor if laminar else 0.0)
+    nodes = make_nodes(data, experiment, convention)
+    problem = Problem(data, record, experiment, sigma**-2.0, scaling, names, convention, FINENESS, nodes)
     n_free = len(names) + scaling.n_parameters
     if problem.n_points <= n_free:
         raise ValueError(

@@ -10,6 +10,7 @@ import numpy as np
 
 from homodyne_lib.fitting.certificate import Certificate
 from homodyne_lib.io.correlations import Correlations
+from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.model.curves import CURVES
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import is_static
@@ -95,6 +96,8 @@ class FitInput:
     Attributes
     ----------
     record : Correlations
+    data : Compressed
+        What the record was compressed to.
     quantiles : QuantileScaling
     fourier_order : int
     bounds : mapping of str to (float, float)
@@ -102,6 +105,7 @@ class FitInput:
     """
 
     record: Correlations
+    data: Compressed
     quantiles: QuantileScaling
     fourier_order: int
     bounds: Mapping[str, Sequence[float]]

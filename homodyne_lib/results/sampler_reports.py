@@ -50,8 +50,8 @@ class ShardReport:
         Number of the shard, of the attempts to sample it, and of the adaptation draws of a chain.
     jumps : bool
         Whether chains also jumped.
-    exact_share : float
-        Share of the draws that count where each is weighed by the density of all pairs of frames over that of the nodes.
+    node_share : float
+        Share of the draws that count where each is weighed by the density of the finest nodes over that of the nodes in use.
     max_r_hat, min_ess_bulk, min_ess_tail : float
         Worst of all numbers.
     divergences : int
@@ -69,7 +69,7 @@ class ShardReport:
     attempts: int
     n_warmup: int
     jumps: bool
-    exact_share: float
+    node_share: float
     max_r_hat: float
     min_ess_bulk: float
     min_ess_tail: float

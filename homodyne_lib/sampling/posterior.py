@@ -10,8 +10,9 @@ place of the other K - 1 shards: K - 1 times the Gauss-Newton information of the
 ``sampling.consensus`` removes the anchors again (one parallel pass of expectation propagation; Vehtari et al. 2020). A
 single shard has no anchor.
 
-The density is that of few nodes (``likelihood.nodes``), the coarsest that are close to all pairs of frames where the
-posterior is expected. Equations (P1) to (P7) are those of docs/posterior.md.
+The density is that of few nodes (``likelihood.nodes``), the coarsest that are close to the finest where the posterior is
+expected. How close nodes are to all pairs of frames, the certificate of the fit says. Equations (P1) to (P7) are those of
+docs/posterior.md.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from dataclasses import replace
 import numpy as np
 
 from homodyne_lib.likelihood.problem import Problem
-from homodyne_lib.likelihood.strips import exact_sums
 from homodyne_lib.model.backend import require_float64
 from homodyne_lib.model.matrices import map_eigenvalues, unit_diagonal
 from homodyne_lib.model.scales import prior_normal
@@ -41,13 +41,10 @@ _MOST_OF_PRIOR = 0.5
 _STRAY = 100.0
 # The Newton step from the fit towards the prior is not trusted beyond this many standard deviations.
 _LONGEST_STEP = 1.0
-# Nodes are refined until the log densities of nodes and of pairs differ by a constant to within _CLOSE. They are compared at
-# _N_TRIALS draws of the expected law, except where the density is lower than its highest by more than _FAR.
+# Nodes are refined until their log density and that of the finest nodes differ by a constant to within _CLOSE. They are
+# compared at _N_TRIALS draws of the expected law, except where the density is lower than its highest by more than _FAR.
 _N_TRIALS, _FAR, _CLOSE = 16, 20.0, 0.05
-_FINENESS = (6, 8, 12, 16, 24, 32, 48, 64)
-# Nodes are compared with pairs on evenly spaced rows of large records. The difference is smooth, and grows in proportion to
-# the number of pairs. So many values of the model are computed.
-_COMPARED = 16_000_000
+_FINENESS = (6, 8, 12, 16, 24, 32, 48)
 _WEIGHED = 64  # draws, in the end
 
 _log_densities = over_draws(lambda density, x, sums: density.log_density(x, sums))
@@ -77,7 +74,7 @@ class ShardPosterior:
         Of the numbers of a draw: free parameters, ``noise_scale``, scaling coefficients.
     coordinates : Coordinates
     density : Density
-        On nodes that are close to all pairs.
+        On nodes that are close to the finest.
     centre : ndarray, shape (d,)
         Where the posterior of all data is expected.
     anchor : ndarray, shape (d, d)
@@ -89,6 +86,7 @@ class ShardPosterior:
     def __init__(self, problem: Problem, values, n_shards: int = 1, bounds=None, fixed=None, noise_scale=None):
         require_float64()
         self.problem, self.n_shards = problem, n_shards
+        self._finest = problem.nodes_of(problem.data.fineness)
         values = np.asarray(values, dtype=float)
         about = values[: len(problem.names)]
         self.coordinates = Coordinates(problem.names, problem.experiment.time, bounds, fixed, about)
@@ -102,11 +100,11 @@ class ShardPosterior:
             coordinates=self.coordinates,
             scaling=scaling,
             weight=problem.weight,
-            y_moments=problem.band.y_moments,
-            data_mean=problem.band.centre,
+            y_moments=problem.data.y_moments,
+            data_mean=problem.data.centre,
             n_shards=n_shards,
             origin=origin,
-            centred_origin=origin - np.outer([0.0, problem.band.centre], scaling.constant).ravel(),
+            centred_origin=origin - np.outer([0.0, problem.data.centre], scaling.constant).ravel(),
             prior_mean=np.outer(mean, scaling.constant).ravel(),
             prior_precision=np.repeat(sd**-2.0, scaling.basis.shape[1]) / n_shards,
         )
@@ -173,38 +171,22 @@ class ShardPosterior:
         prior[n:, n:] = np.diag(self._shard.prior_precision)
         return precision + prior, prior, gradient, noise2
 
-    def _close(self, finest: Density) -> Density:
-        """The density on the coarsest nodes that are close to all pairs where the posterior is expected, or on the finest."""
-        z = np.random.default_rng(0).standard_normal((_N_TRIALS, len(finest.factor)))
-        x = np.array([finest.place(row) for row in z])
+    def _close(self, density: Density) -> Density:
+        """The density on the coarsest nodes that are close to the finest where the posterior is expected."""
+        z = np.random.default_rng(0).standard_normal((_N_TRIALS, len(density.factor)))
+        x = np.array([density.place(row) for row in z])
         params = params_of_draws(self.coordinates, x)
-        wanted = _log_densities(finest, x, self._exact_sums(params))
+        wanted = _log_densities(density, x, self._finest.sums_of_many(params))
         near = ~(wanted < wanted.max() - _FAR)
         for fineness in _FINENESS:
-            nodes = (
-                self._shard.nodes.coarser(fineness)
-                if fineness <= self.problem.fineness
-                else self.problem.nodes_of(fineness)
-            )
-            actual = _log_densities(finest, x, nodes.sums_of_many(params))
+            nodes = self.problem.nodes_of(fineness)
+            actual = _log_densities(density, x, nodes.sums_of_many(params))
             if np.ptp((actual - wanted)[near]) < _CLOSE:
-                break
-        return replace(finest, shard=replace(self._shard, nodes=nodes))
+                return replace(density, shard=replace(self._shard, nodes=nodes))
+        return replace(density, shard=replace(self._shard, nodes=self._finest))
 
-    def _exact_sums(self, params) -> np.ndarray:
-        """Σu², Σu, Σuy over all pairs, (n, n_phi, 3), at physical parameters, (n, p).
-
-        In large records the difference from the finest nodes is taken on evenly spaced rows.
-        """
-        sample = self.problem.thinned(_COMPARED // len(params))
-        exact = exact_sums(params, sample.experiment, sample.band, sample.convention)
-        if sample is self.problem:
-            return exact
-        share = sample.n_points / self.problem.n_points
-        return self._shard.nodes.sums_of_many(params) + (exact - sample.nodes.sums_of_many(params)) / share
-
-    def exact_share(self, x) -> float:
-        """How many draws count where each is weighed by the density of all pairs of frames over that of the nodes.
+    def node_share(self, x) -> float:
+        """How many draws count where each is weighed by the density of the finest nodes over that of the nodes in use.
 
         Parameters
         ----------
@@ -214,12 +196,14 @@ class ShardPosterior:
         Returns
         -------
         float
-            Effective number over number: 1 where the nodes are exact.
+            Effective number over number: 1 where the densities are the same.
         """
         x = np.reshape(x, (-1, np.shape(x)[-1]))[:, : len(self.density.factor)]
         x = x[:: max(1, len(x) // _WEIGHED)]
         params = params_of_draws(self.coordinates, x)
-        sums = self._exact_sums(params), self.density.shard.nodes.sums_of_many(params)
-        exact, of_nodes = (_log_densities(self.density, x, part) for part in sums)
-        weights = np.exp(exact - of_nodes - np.max(exact - of_nodes))
+        finest, actual = (
+            _log_densities(self.density, x, nodes.sums_of_many(params))
+            for nodes in (self._finest, self.density.shard.nodes)
+        )
+        weights = np.exp(finest - actual - np.max(finest - actual))
         return float(weights.sum() ** 2 / (len(weights) * np.sum(weights**2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from homodyne_lib.io.correlations import Correlations
+from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.results.calibrations import Calibration
 from homodyne_lib.results.fit_records import calibration_record
@@ -17,6 +18,7 @@ __all__ = ["calibrated"]
 def calibrated(
     fit: Fit,
     record: Correlations,
+    data: Compressed,
     quantiles: QuantileScaling,
     *,
     fourier_order: int,
@@ -30,6 +32,8 @@ def calibrated(
     fit : Fit
     record : Correlations
         Its data.
+    data : Compressed
+        What they were compressed to.
     quantiles : QuantileScaling
     fourier_order : int
     fixed : mapping of str to float
@@ -42,7 +46,7 @@ def calibrated(
     Calibration
     """
     per_angle = quantiles.per_angle(fit.per_angle_mode, fourier_order)
-    problem = make_problem(record, per_angle, fit.analysis_mode, fit.shear_convention)
+    problem = make_problem(data, per_angle, fit.analysis_mode, fit.shear_convention, record)
     at_bound = [name for name, parameter in fit.parameters.items() if parameter.at_bound]
     found = calibration_record(
         calibrate(problem, fit.vector, record.raw_diagonal, held=[*fixed, *at_bound]),

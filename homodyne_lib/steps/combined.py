@@ -23,7 +23,7 @@ __all__ = ["Outcome", "combined", "usable_shards"]
 
 _PRIOR_DRAWS = 4000
 _OWN_DRAWS = 400
-_EXACT = 0.95  # share of the draws that must count when weighed by the density of all pairs
+_NODE_SHARE = 0.95  # of the draws that must count when weighed by the density of the finest nodes
 
 Outcome = tuple[ShardDraws, Mapping[str, Any]] | str
 """Draws of a shard with the report of its chains, or the sentence that says why there are none."""
@@ -97,10 +97,10 @@ def _report(reports, failed, shards, agreement, pareto_k) -> SamplerReport:
     warnings = [f"Shard {shard.shard} is left out: {shard.reason}" for shard in failed]
     warnings += [f"Shard {report.shard}: {reason}." for report in reports for reason in report.reasons]
     warnings += [
-        f"Shard {report.shard}: the nodes are too coarse: weighed by the density of all pairs of frames, only "
-        f"{report.exact_share:.0%} of the draws count ({_EXACT:.0%} is wanted)."
+        f"Shard {report.shard}: the nodes are too coarse: weighed by the density of the finest nodes, only "
+        f"{report.node_share:.0%} of the draws count ({_NODE_SHARE:.0%} is wanted)."
         for report in reports
-        if report.exact_share < _EXACT
+        if report.node_share < _NODE_SHARE
     ]
     exact = pareto_k is None or pareto_k < MAX_PARETO_K
     if not exact:

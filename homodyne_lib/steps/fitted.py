@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.io.correlations import Correlations
+from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model.parameters import is_static
 from homodyne_lib.results.fit_records import fit_record, flow_test
@@ -18,6 +19,7 @@ __all__ = ["fitted"]
 
 def fitted(
     record: Correlations,
+    data: Compressed,
     quantiles: QuantileScaling,
     *,
     analysis_mode: str,
@@ -37,7 +39,9 @@ def fitted(
     Parameters
     ----------
     record : Correlations
-        With its noise.
+        With its noise; for the certificate and for what the model misses, so that c2 may be a data set on disk.
+    data : Compressed
+        What it was compressed to.
     quantiles : QuantileScaling
     analysis_mode, per_angle_mode, shear_convention : str
     fourier_order : int
@@ -60,7 +64,7 @@ def fitted(
     per_angle = quantiles.per_angle(per_angle_mode, fourier_order)
 
     def fit(mode, n_starts, **options):
-        problem = make_problem(record, per_angle, mode, shear_convention)
+        problem = make_problem(data, per_angle, mode, shear_convention, record)
         return problem, fit_nlsq(problem, seed=seed, n_starts=n_starts, max_evaluations=max_evaluations, **options)
 
     problem, found = fit(analysis_mode, starts, start=start or None, fixed=fixed, bounds=bounds)
@@ -77,4 +81,4 @@ def fitted(
         progress(result.flow_test.sentence)
     for warning in result.warnings:
         progress(f"Warning: {warning}")
-    return replace(result, made_from=FitInput(record, quantiles, fourier_order, bounds, fixed))
+    return replace(result, made_from=FitInput(record, data, quantiles, fourier_order, bounds, fixed))

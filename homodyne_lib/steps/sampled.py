@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from homodyne_lib.io.correlations import RowBand
+from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.results.fits import Fit, QuantileScaling
 from homodyne_lib.results.posterior_records import MIN_ESS, chain_diagnostics
@@ -32,7 +33,7 @@ def seed_of(*about: object) -> int:
 
 
 def shard_posterior(
-    band: RowBand,
+    part: Compressed | RowBand,
     fit: Fit,
     quantiles: QuantileScaling,
     n_shards: int,
@@ -45,8 +46,8 @@ def shard_posterior(
 
     Parameters
     ----------
-    band : RowBand
-        Rows of the shard.
+    part : Compressed or RowBand
+        Data of the shard: all of them, compressed, or its rows.
     fit : Fit
     quantiles : QuantileScaling
     n_shards, fourier_order : int
@@ -58,7 +59,7 @@ def shard_posterior(
     ShardPosterior
     """
     per_angle = quantiles.per_angle(fit.per_angle_mode, fourier_order)
-    problem = make_problem(band, per_angle, fit.analysis_mode, fit.shear_convention)
+    problem = make_problem(part, per_angle, fit.analysis_mode, fit.shear_convention)
     return ShardPosterior(problem, fit.vector, n_shards, bounds, fixed, fit.noise_scale)
 
 
@@ -114,8 +115,8 @@ def sampled(
         learn = learn or attempts[0][1]["divergences"] > 0
         attempts.append(once(2, learn))
     best, report = min(attempts, key=lambda attempt: attempt[1]["max_r_hat"])
-    report["exact_share"] = posterior.exact_share(best.x)
-    progress(f"weighed by the density of all pairs of frames, {report['exact_share']:.1%} of the draws count")
+    report["node_share"] = posterior.node_share(best.x)
+    progress(f"weighed by the density of the finest nodes, {report['node_share']:.1%} of the draws count")
     return best, report
 
 

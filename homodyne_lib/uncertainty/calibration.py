@@ -110,10 +110,10 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=()) -> NoiseCalibr
     """
     values, names = np.asarray(values, dtype=float), problem.names + problem.scaling.names
     n_phi, n_t = problem.experiment.phi.size, problem.experiment.frames.size
-    if problem.band.rows.size != n_t - 1 or np.shape(raw_diagonal) != (n_phi, n_t):
+    if problem.record.rows.size < n_t - 1 or np.shape(raw_diagonal) != (n_phi, n_t):
         raise ValueError(
             f"calibration needs all rows of {n_phi} matrices of {n_t} frames and their diagonals; it got "
-            f"{problem.band.rows.size + 1} rows and diagonals of shape {np.shape(raw_diagonal)}."
+            f"{problem.record.rows.size} rows and diagonals of shape {np.shape(raw_diagonal)}."
         )
     contrast, offset = problem.scaling.expand(values[len(problem.names) :])
     noises, chi2, stripes = zip(*_angles(problem, values, contrast, offset), strict=True)
@@ -151,7 +151,7 @@ def _is_measured(problem, raw_diagonal) -> bool:
         return False
     # Neighbours in time: a frame at a gap has one on one side only.
     i, j = pairs_at_lag(problem.experiment.frames, 1)
-    neighbours = np.stack([matrix[i, j] for matrix in problem.band.c2]).astype(float)
+    neighbours = np.stack([matrix[i, j] for matrix in problem.record.c2]).astype(float)
     diagonal, rounding = np.asarray(raw_diagonal, dtype=float), _ROUNDING * np.max(np.abs(neighbours), initial=1.0)
     replaced = np.ptp(diagonal, axis=1) < rounding
     if i.size:
@@ -183,7 +183,7 @@ def _angles(problem, values, contrast, offset):
         if k < experiment.model_phi.size:
             moments, u = _model(problem, values[:p], k)
         noise = moments.at(float(np.clip(contrast[k], *CONTRASTS)))
-        chi2, stripes = _residuals(problem.band.c2[k], offset[k] + contrast[k] * u)
+        chi2, stripes = _residuals(problem.record.c2[k], offset[k] + contrast[k] * u)
         weight, basis = problem.weight[k], problem.scaling.basis[k]
         # Chain rule: from the contrast and offset of this angle to the scaling coefficients of the fit.
         spread = np.zeros((p + 2, p + 2 * basis.size))

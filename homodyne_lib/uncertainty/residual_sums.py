@@ -79,7 +79,7 @@ def _sums(problem, params, angles, contrast, offset) -> list[ResidualSums]:
         frames[:, 1, strip.columns] += np.sum(u * u, axis=0)
         neighbour.append(np.diagonal(u)[np.diff(at)[strip.rows] == interval])
         for n, k in enumerate(angles):
-            residual = (problem.band.c2[k, *into] - offset[k] - contrast[k] * u) * strip.later
+            residual = (problem.record.c2[k, *into] - offset[k] - contrast[k] * u) * strip.later
             cells[n, -1, *place] += _in_cells(strip, group, residual)[1]
             frames[n, 0, strip.rows] += np.sum(u * residual, axis=1)
             frames[n, 0, strip.columns] += np.sum(u * residual, axis=0)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from homodyne_lib.likelihood.bands import Experiment
+from homodyne_lib.likelihood.experiment import Experiment
 from homodyne_lib.likelihood.strips import strips
 
 __all__ = ["CONTRASTS", "PixelNoise", "SpeckleMoments", "model_matrices", "speckle_moments"]

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
-from white_noise import SIGMA, TRUTH, problem_of
+from white_noise import SIGMA, TRUTH, on_every_pair, problem_of
 
 from homodyne_lib.fitting import certificate
 from homodyne_lib.fitting.nlsq import fit_nlsq
@@ -64,10 +64,10 @@ def test_a_fit_is_that_of_all_pairs_one_by_one(mode, per_angle, convention):
 def test_the_shift_of_a_certificate_is_that_of_the_minimum():
     """Both are small, so that what is left out, the change of the curvature, is a tenth of them or so."""
     problem, _ = problem_of("laminar_flow", phi=PHI, n=N)
-    exact = fit_nlsq(problem.refined(N), start=start_of(problem), n_starts=0)
+    exact = fit_nlsq(on_every_pair(problem), start=start_of(problem), n_starts=0)
     assert exact.certificate.log_density < 1e-6
     for fineness in (6, 8, 12):
-        coarse = problem.refined(fineness)
+        coarse = problem.on_nodes_of(fineness)
         fit = coarse_fit(coarse)
         shift = np.abs((fit.values - exact.values) / exact.errors)[:7].max()
         assert 1e-3 < shift < 0.1
@@ -83,7 +83,7 @@ def coarse_fit(problem):
 
 def test_nodes_that_are_too_coarse_are_found_and_made_finer():
     problem, _ = problem_of("laminar_flow", phi=PHI, n=N)
-    coarse = problem.refined(6)
+    coarse = problem.on_nodes_of(6)
     kept, fit = coarse_fit(coarse), fit_nlsq(coarse, start=start_of(problem), n_starts=0)
     assert not kept.certificate.holds
     assert kept.certificate.sentence in kept.warnings
@@ -91,16 +91,16 @@ def test_nodes_that_are_too_coarse_are_found_and_made_finer():
     assert fit.certificate.fineness == 32
     assert fit.certificate.holds
     assert not any("nodes" in warning for warning in fit.warnings)
-    fine = fit_nlsq(problem.refined(32), start=start_of(problem), n_starts=0)
+    fine = fit_nlsq(problem.on_nodes_of(32), start=start_of(problem), n_starts=0)
     assert np.abs((fit.values - fine.values) / fine.errors).max() < 1e-3
     assert fit.n_evaluations > fine.n_evaluations
 
 
 def test_a_certificate_from_a_sample_of_rows_says_so(monkeypatch):
     problem, _ = problem_of("laminar_flow", phi=PHI, n=N)
-    whole = coarse_fit(problem.refined(6)).certificate
+    whole = coarse_fit(problem.on_nodes_of(6)).certificate
     monkeypatch.setattr(certificate, "_MOST_PAIRS", problem.n_points // 2 + 200)
-    part = coarse_fit(problem.refined(6)).certificate
+    part = coarse_fit(problem.on_nodes_of(6)).certificate
     assert 0.4 * problem.n_points < part.pairs <= problem.n_points // 2 + 200
     assert f"a sample of {part.pairs} pairs of frames in evenly spaced rows" in part.sentence
     assert "all pairs of frames" in whole.sentence
@@ -122,9 +122,9 @@ def test_points_of_a_certificate_stay_within_bounds(monkeypatch):
     problem, _ = problem_of("laminar_flow", phi=PHI, n=N)
     bounds, seen = {"D0": (4900.0, 5100.0), "alpha": (-0.51, -0.49)}, []
 
-    def watched(params, *args):
+    def watched(problem, params):
         seen.append(params)
-        return original(params, *args)
+        return original(problem, params)
 
     original = certificate.exact_sums
     monkeypatch.setattr(certificate, "exact_sums", watched)

@@ -8,9 +8,9 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from records import SELECTION, WRITERS, assert_same, make_record
+from records import SELECTION, WRITERS, assert_same, make_record, read_rows
 
-from homodyne_lib.io.correlations import CANONICAL, InputError, read_correlations, read_rows, write_correlations
+from homodyne_lib.io.correlations import CANONICAL, InputError, read_correlations, write_correlations
 from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
 from homodyne_lib.io.formats.aps_u import write_aps_u
 from homodyne_lib.io.formats.simulated import read_truth

@@ -9,16 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from records import SELECTION, WRITERS, drawn_fit, make_record, write_legacy
+from records import SELECTION, WRITERS, drawn_fit, make_record, read_rows, write_legacy
 from report_text.dataset import Dataset
 from report_text.tables import provenance_text
-from white_noise import SIGMA, TRUTH, white_noise_data
+from white_noise import SIGMA, TRUTH, on_every_pair, white_noise_data
 from workflow_support import ROOT
 
 from homodyne_lib.figures.comparison import angular_decay, compare
 from homodyne_lib.figures.data_figures import map_limits
 from homodyne_lib.figures.decay_bands import decay_bands
-from homodyne_lib.io.correlations import Correlations, read_correlations, read_rows, write_correlations
+from homodyne_lib.io.correlations import Correlations, read_correlations, write_correlations
 from homodyne_lib.io.files import read_json
 from homodyne_lib.io.frame_selection import parse_bad_frames, select_frames
 from homodyne_lib.io.hdf5 import InputError
@@ -38,6 +38,7 @@ from homodyne_lib.spec.scaling_utils import estimate_contrast_offset_from_quanti
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 import calibrate
+import compress
 import correct_diagonal
 import estimate_scaling
 import fit_nlsq
@@ -268,10 +269,9 @@ def test_sums_are_those_of_the_slow_loop_on_the_whole_axis(mode, convention):
         return reference.g1_total(p, time, PHI, Q, L, DT, convention) ** 2
 
     u, slopes = u_of(params), reference.central_difference(u_of, params)
-    # Every pair of the 27 frames is a node at this fineness.
-    nodes = problem.nodes_of(60)
+    nodes = on_every_pair(problem).nodes
     actual = nodes.gram(params)
-    p, y = params.size, c2 - problem.band.centre
+    p, y = params.size, c2 - problem.data.centre
     for k in range(3):
         rows = np.vstack([slopes[k][counted].T, u[k][counted], np.ones(counted.sum()), y[k][counted]])
         size = np.linalg.norm(rows, axis=1)
@@ -279,7 +279,7 @@ def test_sums_are_those_of_the_slow_loop_on_the_whole_axis(mode, convention):
         assert np.abs(relative[p:, p:]).max() < 1e-12
         assert np.abs(relative).max() < 1e-7
     assert problem.n_points == 3 * KEPT.size * (KEPT.size - 1) // 2
-    exact = exact_sums(params[None], problem.experiment, problem.band, convention)[0]
+    exact = exact_sums(problem, params[None])[0]
     np.testing.assert_allclose(np.asarray(nodes.sums(params)), exact, rtol=1e-12)
     assert nodes.weight.sum() == pytest.approx(counted.sum())
 
@@ -297,10 +297,10 @@ def test_the_gram_matrix_is_that_of_the_whole_record_with_weight_zero_on_lost_pa
         return jnp.broadcast_to(kernels.g1_total(p, layout, *factors) ** 2, (3, n, n))
 
     slopes, u = np.asarray(jax.jit(jax.jacfwd(u_of))(jnp.array(params))), np.asarray(u_of(jnp.array(params)))
-    actual = problem.nodes_of(200).gram(params)
+    actual = on_every_pair(problem).nodes.gram(params)
     for k in range(3):
         rows = np.vstack(
-            [slopes[k][counted].T, u[k][counted], np.ones(counted.sum()), c2[k][counted] - problem.band.centre]
+            [slopes[k][counted].T, u[k][counted], np.ones(counted.sum()), c2[k][counted] - problem.data.centre]
         )
         size = np.linalg.norm(rows, axis=1)
         wanted, size = rows[:-1] @ rows.T, np.outer(size[:-1], size)
@@ -313,7 +313,7 @@ def test_nodes_are_close_to_the_pass_where_they_are_few():
     problem, params = problem_of(gapped(c2, kept), "laminar_flow"), np.array(TRUTH["laminar_flow"])
     nodes = problem.nodes_of(8)
     assert nodes.weight.size < 0.3 * kept.size**2 / 2
-    exact = exact_sums(params[None], problem.experiment, problem.band, "spec")[0]
+    exact = exact_sums(problem, params[None])[0]
     # As on records without a gap: fineness 8 gives sums to about 1e-5 (tests/likelihood/test_nodes.py).
     np.testing.assert_allclose(np.asarray(nodes.sums(params))[:, :2], exact[:, :2], rtol=1e-4)
 
@@ -326,7 +326,7 @@ def test_two_shards_add_up_to_the_whole_record(tmp_path):
     whole = problem_of(record, "static")
     shards = [problem_of(read_rows(tmp_path / "c2.h5", slice(k, -1, 2)), "static") for k in range(2)]
     assert sum(shard.n_points for shard in shards) == whole.n_points
-    u = [exact_sums(params[None], part.experiment, part.band, "spec")[0, :, :2] for part in (*shards, whole)]
+    u = [exact_sums(part, params[None])[0, :, :2] for part in (*shards, whole)]
     np.testing.assert_allclose(u[0] + u[1], u[2], rtol=1e-12)
     # What consensus adds up: -2 log density as a quadratic form of the scaling coefficients.
     values = np.array([*params, *(0.3 + 0.01 * np.arange(3)), *(1.0 + 0.002 * np.arange(3))])
@@ -338,7 +338,7 @@ def test_two_shards_add_up_to_the_whole_record(tmp_path):
 
     def form(posterior):
         problem = posterior.problem
-        sums = exact_sums(params[None], problem.experiment, problem.band, problem.convention)[0]
+        sums = exact_sums(problem, params[None])[0]
         matrix, right, rest = posterior.density.shard.quadratic(jnp.array(x), sums)
         return np.asarray(matrix), np.asarray(right), np.asarray(rest)
 
@@ -564,8 +564,10 @@ def test_stages_pass_a_gap_on_from_the_table_to_the_calibration(tmp_path):
     estimate_scaling.estimate_scaling(at["c2"], names["scaling"], said.append)
     settings = {"start": {}, "fixed": {}, "bounds": {}, "starts": 8, "max_evaluations": 200}
     settings |= {"per_angle_mode": "individual", "fourier_order": 1, "shear_convention": "spec", "seed": 0}
-    fit_nlsq.fit(at["c2"], names["scaling"], names["nlsq"], analysis_mode="static", progress=said.append, **settings)
-    calibrate.calibrate(at["c2"], *names.values(), fourier_order=1, fixed={}, progress=said.append)
+    compress.compress_file(at["c2"], tmp_path / "nodes.npz", said.append)
+    at_nodes = at["c2"], tmp_path / "nodes.npz"
+    fit_nlsq.fit(*at_nodes, names["scaling"], names["nlsq"], analysis_mode="static", progress=said.append, **settings)
+    calibrate.calibrate(*at_nodes, *names.values(), fourier_order=1, fixed={}, progress=said.append)
     fit, calibration = read_json(names["nlsq"]), read_json(names["calibration"])
     assert fit["n_points"] == 3 * 37 * 36 // 2 and fit["converged"]
     assert calibration["counts"] == [None] * 3 and "diagonal was replaced or is empty" in calibration["note"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from records import SELECTION, make_record, write_legacy
+from records import SELECTION, make_record, read_rows, write_legacy
 
-from homodyne_lib.io.correlations import InputError, read_correlations, read_rows, write_correlations
+from homodyne_lib.io.correlations import InputError, read_correlations, write_correlations
 from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
 from homodyne_lib.io.formats.aps_u import write_aps_u
 from homodyne_lib.io.formats.simulated import read_truth

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from white_noise import TRUTH, problem_of
+from white_noise import TRUTH, on_every_pair, problem_of
 
 from homodyne_lib.likelihood.strips import exact_sums
 from homodyne_lib.model.kernels import g1_total
@@ -25,7 +25,7 @@ def case(mode, convention="spec", frames=None):
         g1 = reference.g1_total(params, time, PHI, 0.0054, 2e6, 0.1, convention)
         return g1[:, numbers[earlier], numbers[later]] ** 2
 
-    return problem, c2[:, earlier, later] - problem.band.centre, u
+    return problem, c2[:, earlier, later] - problem.data.centre, u
 
 
 CASES = [("static", "spec", None), ("static", "spec", SOME), ("laminar_flow", "spec", None)]
@@ -38,20 +38,19 @@ def test_sums_are_those_of_a_loop_over_the_pairs(mode, convention, frames):
     params = np.array(TRUTH[mode]) * 1.1
     u = u_of(params)
     expected = np.stack([(u * u).sum(axis=1), u.sum(axis=1), (u * y).sum(axis=1)], axis=1)
-    exact = exact_sums(params[None], problem.experiment, problem.band, problem.convention)[0]
+    exact = exact_sums(problem, params[None])[0]
     np.testing.assert_allclose(exact, expected, rtol=1e-11)
     # What the sums of u y may miss is measured by the sizes of u and y, as noise makes them cancel.
     size = np.stack([expected[:, 0], expected[:, 1], np.linalg.norm(u, axis=1) * np.linalg.norm(y, axis=1)], axis=1)
+    every = on_every_pair(problem)
     for nodes, tolerance in (
         (problem.nodes, 1e-6),
-        (problem.nodes.coarser(12), 1e-4),
         (problem.nodes_of(12), 1e-4),
-        (problem.nodes_of(56), 1e-11),  # every pair is a node
+        (every.nodes, 1e-11),
     ):
         assert np.abs((nodes.sums(params) - expected) / size).max() < tolerance
-    assert problem.nodes_of(12).weight.size < problem.nodes.weight.size < problem.nodes_of(56).weight.size
-    assert problem.nodes.coarser(12).weight.sum() == pytest.approx(y.shape[1], rel=1e-12)
-    assert problem.nodes.coarser(56) is problem.nodes
+    assert problem.nodes_of(12).weight.size < problem.nodes.weight.size < every.nodes.weight.size
+    assert problem.nodes_of(12).weight.sum() == pytest.approx(y.shape[1], rel=1e-12)
 
 
 @pytest.mark.parametrize(("mode", "convention", "frames"), CASES)
@@ -71,7 +70,7 @@ def test_the_gram_matrix_is_that_of_all_pairs_one_by_one(mode, convention, frame
     expected = columns[:, :-1] @ columns.mT
     size = np.linalg.norm(columns, axis=2)
     size = size[:, :-1, None] * size[:, None]
-    for nodes, tolerance in ((problem.nodes, 1e-5), (problem.nodes_of(56), 1e-11)):
+    for nodes, tolerance in ((problem.nodes, 1e-5), (on_every_pair(problem).nodes, 1e-11)):
         assert np.abs((nodes.gram(params) - expected) / size).max() < tolerance
 
 
@@ -80,7 +79,7 @@ def test_the_gram_matrix_holds_the_sums():
     params = np.array(TRUTH["laminar_flow"])
     gram = problem.nodes.gram(params)
     np.testing.assert_allclose(gram[:, 7, 7:], problem.nodes.sums(params), rtol=1e-12)
-    np.testing.assert_allclose(gram[:, 8, 8:], problem.band.y_moments[:, :2], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(gram[:, 8, 8:], problem.data.y_moments[:, :2], rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(gram[:, :, :-1], np.swapaxes(gram[:, :, :-1], 1, 2), rtol=1e-9)
 
 

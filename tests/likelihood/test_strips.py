@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pair_cases import case
+from white_noise import TRUTH, problem_of
 
-from homodyne_lib.likelihood.bands import make_band
 from homodyne_lib.likelihood.strips import exact_sums, strips
 from homodyne_lib.model import kernels
 from homodyne_lib.model.layouts import PairLayout
@@ -50,15 +50,14 @@ def test_strips_are_the_kernels_at_each_pair_once(mode, convention, frames):
 
 
 @pytest.mark.parametrize("rows", [None, np.arange(1, 149, 2)], ids=["all", "every other row"])
-def test_exact_sums_are_sums_over_the_pairs_of_the_band(rows):
-    params, _, _, experiment, c2 = case("laminar", 150, 3)
-    band = make_band(c2 if rows is None else c2[:, rows], rows)
-    many = np.array(params) * np.array([[1.0], [1.1]])
-    actual = exact_sums(many, experiment, band, "spec")
+def test_exact_sums_are_sums_over_the_pairs_of_the_record(rows):
+    problem, c2 = problem_of("laminar_flow", n=150, phi=(-75.0, 7.0, 90.0), rows=rows)
+    many = np.array(TRUTH["laminar_flow"]) * np.array([[1.0], [1.1]])
+    actual = exact_sums(problem, many)
     i, j = np.triu_indices(150, 1)
-    held = np.isin(i, band.rows)
+    held = np.isin(i, problem.record.rows)
     i, j = i[held], j[held]
     for found, p in zip(actual, many, strict=True):
         for k, sums in enumerate(found):
-            u, y = dense_g1(p, experiment, k, "spec")[i, j] ** 2, c2[k, i, j] - band.centre
+            u, y = dense_g1(p, problem.experiment, k, "spec")[i, j] ** 2, c2[k, i, j] - problem.data.centre
             np.testing.assert_allclose(sums, [u @ u, u.sum(), u @ y], rtol=1e-10)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from white_noise import SIGMA, TRUTH, dense_residuals, problem_of, record_of, white_noise_data
+from white_noise import SIGMA, TRUTH, dense_residuals, on_every_pair, problem_of, record_of, white_noise_data
 from workflow_support import ROOT
 
 from homodyne_lib.fitting.descent import solve
@@ -168,13 +168,8 @@ def exact_density(posterior, x) -> float:
     """Log density of all pairs of frames at coordinates x."""
     problem = posterior.problem
     params = np.asarray(posterior.coordinates.params(jnp.asarray(x)))[None]
-    sums = exact_sums(params, problem.experiment, problem.band, problem.convention)
+    sums = exact_sums(problem, params)
     return float(posterior.density.log_density(jnp.asarray(x), sums[0]))
-
-
-def on_every_pair(posterior):
-    """The density of a shard with a node at every pair of frames."""
-    return replace(posterior.density.shard, nodes=posterior.problem.nodes_of(200))
 
 
 def test_marginal_likelihood_is_the_integral_over_the_scaling():
@@ -296,7 +291,11 @@ def test_terms_of_shards_add_to_the_density_of_all_data(per_angle):
     ]
     factor = whole.density.factor
     x = whole.centre[: len(factor)] + 0.5 * np.random.default_rng(0).standard_normal((6, len(factor))) @ factor.T
-    total = tuple(sum(terms) for terms in zip(*(shard_terms(on_every_pair(part), x) for part in parts), strict=True))
+
+    def exact(part):
+        return replace(part.density.shard, nodes=on_every_pair(part.problem).nodes)
+
+    total = tuple(sum(terms) for terms in zip(*(shard_terms(exact(part), x) for part in parts), strict=True))
     actual = np.array([marginal(*(part[k] for part in total)) for k in range(6)])
     wanted = np.array([exact_density(whole, v) for v in x])
     np.testing.assert_allclose(actual - actual[0], wanted - wanted[0], atol=1e-5)

@@ -93,11 +93,11 @@ def test_weights_by_all_pairs_tell_whether_the_nodes_are_good():
     posterior = ShardPosterior(problem, fit.values)
     density = posterior.density
     x = np.array([density.place(z) for z in np.random.default_rng(0).standard_normal((64, len(density.factor)))])[None]
-    assert posterior.exact_share(x) > 0.99
+    assert posterior.node_share(x) > 0.99
     nodes = density.shard.nodes
     moved = replace(nodes, wq_dt=nodes.wq_dt * (1 + fit.errors[0] / fit.values[0]))
     posterior.density = replace(density, shard=replace(density.shard, nodes=moved))
-    assert posterior.exact_share(x) < 0.6
+    assert posterior.node_share(x) < 0.6
 
 
 @pytest.mark.parametrize("seed", range(3))

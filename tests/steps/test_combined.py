@@ -30,7 +30,7 @@ def held(tmp_path_factory):
     x[..., inner:] += list(fit.coefficients.values())
     stats = {"diverging": np.zeros(SHAPE, dtype=bool), "energy": rng.standard_normal(SHAPE)}
     shard = ShardDraws(x, x, np.zeros(x.shape[-1]), np.zeros(2 * x.shape[-1:]), stats, time)
-    report = {"attempts": 1, "n_warmup": 100, "jumps": False, "exact_share": 0.999}
+    report = {"attempts": 1, "n_warmup": 100, "jumps": False, "node_share": 0.999}
     report |= chain_diagnostics(coordinates.natural_draws(x, list(fit.coefficients)), stats)
     how = {"seed": 1, "min_good_shards": 1.0, "bounds": {}, "fixed": HELD}
     return c2, fit, combined([(shard, report)], None, fit, fit.calibration, **how)

@@ -60,7 +60,7 @@ def test_a_record_that_is_too_short_to_be_judged_is_not_accused():
     problem, fit = fitted(simulated(1, **AT_REST), AT_REST)
     record = RowBand(
         np.arange(10),
-        problem.band.c2[:, short, short],
+        problem.record.c2[:, short, short],
         problem.experiment.phi,
         AT_REST["q"],
         0.1,

@@ -25,7 +25,7 @@ import versions  # noqa: E402
 
 DATASET = "rest"
 STAGES = [
-    *("ingest", "correct_diagonal", "estimate_scaling", "fit_nlsq", "calibrate", "sample_shard.0-of-1"),
+    *("ingest", "correct_diagonal", "estimate_scaling", "compress", "fit_nlsq", "calibrate", "sample_shard.0-of-1"),
     *("combine_shards", "write_report"),
 ]
 COLUMN, MISSING = "temperature [K]", "stress [Pa]"

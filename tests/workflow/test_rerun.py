@@ -30,7 +30,7 @@ REPORT = {"write_report", "record_provenance"}
 SAMPLE = {"sample_shard", "weigh_shard", "combine_shards", *REPORT}
 FIT = {"fit_nlsq", "calibrate", *SAMPLE}
 SCALING = {"estimate_scaling", *FIT}
-INGEST = {"ingest", "correct_diagonal", *SCALING}
+INGEST = {"ingest", "correct_diagonal", "compress", *SCALING}
 ALL = {"simulate", *INGEST}
 
 

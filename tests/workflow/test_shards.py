@@ -117,7 +117,7 @@ def test_chains_that_do_not_agree_are_sampled_once_more(tmp_path, monkeypatch, d
         names=["D0"],
         problem=SimpleNamespace(n_points=1, scaling=SimpleNamespace(names=[])),
         coordinates=SimpleNamespace(natural_draws=lambda x, names: {}),
-        exact_share=lambda x: 1.0,
+        node_share=lambda x: 1.0,
     )
     cmc = {"chains": 4, "warmup": 100, "draws": 500, "target_acceptance": 0.9}
     sample_shard.sample(tmp_path / "0.npz", lambda: posterior, label="0", seed=1, cmc=cmc, progress=said.append)

@@ -43,11 +43,11 @@ from homodyne_lib.results.draws import read_draws
 DATASETS = {"rest": "static", "flow": "laminar_flow"}
 SHARDS = {f"{k}-of-{N_SHARDS}" for k in range(N_SHARDS)}
 RESULTS = {
-    "c2.h5", "scaling.json", "nlsq.json", "calibration.json", "posterior.nc", "cmc.json", "parameters.csv", "report.html",
-    "report.pdf", "parameters.tex", "provenance.json",
+    "c2.h5", "scaling.json", "nodes.npz", "nlsq.json", "calibration.json", "posterior.nc", "cmc.json", "parameters.csv",
+    "report.html", "report.pdf", "parameters.tex", "provenance.json",
 }  # fmt: skip
 RULES = {
-    "ingest", "correct_diagonal", "estimate_scaling", "fit_nlsq", "calibrate", "combine_shards", "write_report",
+    "ingest", "correct_diagonal", "estimate_scaling", "compress", "fit_nlsq", "calibrate", "combine_shards", "write_report",
     "record_provenance", *(f"{rule}.{shard}" for rule in ("sample_shard", "weigh_shard") for shard in SHARDS),
 }  # fmt: skip
 AFTER_CMC = {"combine_shards", "write_report", "summarise", "all"}
@@ -152,7 +152,7 @@ def test_the_terminal_shows_progress_and_can_be_read(run):
     """Jobs speak under their names, steps are counted, and no library talks of itself."""
     output = run[1]
     assert f"[rest ingest] {N_PHI} angles × {N_FRAMES} frames at q = 0.01 1/Å from rest.h5" in output
-    assert "of 27 steps" in output
+    assert "of 29 steps" in output
     ours = [line for line in output.splitlines() if not line.startswith(" ")]  # Snakemake indents what it says of a job
     assert max(map(len, ours)) < 400
     assert "Traceback" not in output
@@ -217,6 +217,7 @@ CHANGES = {
         "ingest": 2,
         "correct_diagonal": 2,
         "estimate_scaling": 2,
+        "compress": 2,
         "fit_nlsq": 2,
         "calibrate": 2,
         **SAMPLING,
@@ -241,6 +242,7 @@ def test_a_changed_row_reruns_its_dataset_alone(run):
         "ingest": 1,
         "correct_diagonal": 1,
         "estimate_scaling": 1,
+        "compress": 1,
         "fit_nlsq": 1,
         "calibrate": 1,
         "combine_shards": 1,

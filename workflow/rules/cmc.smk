@@ -1,14 +1,14 @@
 """Consensus Monte Carlo: a job a shard; where there are more, another for its weights; then their combination.
 
-REQUIRED INPUTS: results/{dataset}/c2.h5, scaling.json and nlsq.json beside it.
+REQUIRED INPUTS: results/{dataset}/nodes.npz, or c2.h5 where there are more shards; scaling.json and nlsq.json beside it.
 OUTPUTS: results/{dataset}/posterior.nc, cmc.json, parameters.csv.
 """
 
 
 rule sample_shard:
-    """Sample the posterior of one strided row band with NUTS, started and scaled by the fit."""
+    """Sample the posterior of all data, or of one strided row band, with NUTS, started and scaled by the fit."""
     input:
-        c2="results/{dataset}/c2.h5",
+        data=data_of_shard,
         scaling="results/{dataset}/scaling.json",
         nlsq="results/{dataset}/nlsq.json",
     output:
@@ -38,7 +38,7 @@ rule weigh_shard:
     """What a shard adds to the log density of all data at the draws that all shards propose."""
     input:
         shards=shard_files,
-        c2="results/{dataset}/c2.h5",
+        data=data_of_shard,
         scaling="results/{dataset}/scaling.json",
         nlsq="results/{dataset}/nlsq.json",
     output:

@@ -139,6 +139,12 @@ def shard_files(wildcards):
     return [f"results/{wildcards.dataset}/shards/{s}-of-{k}.npz" for s in range(k)]
 
 
+def data_of_shard(wildcards):
+    """The nodes of all data; of several shards each compresses its own rows."""
+    file = "nodes.npz" if wildcards.n_shards == "1" else "c2.h5"
+    return f"results/{wildcards.dataset}/{file}"
+
+
 def processes(wildcards):
     """Chains of a shard that are worth a process each; Snakemake gives no job more cores than there are."""
     shape = shape_of(wildcards.dataset)
@@ -165,7 +171,8 @@ def stages_of(wildcards):
     k = n_shards(wildcards)
     return [
         *(["simulate"] if wildcards.dataset in SIMULATED else []),
-        *("ingest", "correct_diagonal", "estimate_scaling", "fit_nlsq"),
+        *("ingest", "correct_diagonal", "estimate_scaling", "compress"),
+        "fit_nlsq",
         *(["calibrate"] if CALIBRATION else []),
         *(f"sample_shard.{s}-of-{k}" for s in range(k)),
         *(f"weigh_shard.{s}-of-{k}" for s in range(k if k > 1 else 0)),
@@ -180,10 +187,11 @@ def stages_of(wildcards):
 def size_of(wildcards):
     """(MB of c2 in double precision, million pairs of frames) that a job works on: its dataset's, or its shard's."""
     n_phi, n_frames = shape_of(wildcards.dataset) or (0, 0)
-    k = int(wildcards.get("n_shards", 1))
+    k = int(wildcards.get("n_shards", 0))
+    # A single shard reads nodes and no c2.
     return (
-        n_phi * n_frames**2 * 8e-6 / k,
-        n_phi * n_frames * (n_frames - 1) / 2e6 / k,
+        0 if k == 1 else n_phi * n_frames**2 * 8e-6 / max(k, 1),
+        n_phi * n_frames * (n_frames - 1) / 2e6 / max(k, 1),
     )
 
 

@@ -1,14 +1,38 @@
 """Nonlinear least squares.
 
 REQUIRED INPUTS: results/{dataset}/c2.h5, results/{dataset}/scaling.json.
-OUTPUTS: results/{dataset}/nlsq.json; results/{dataset}/calibration.json where uncertainty is speckle.
+OUTPUTS: results/{dataset}/nodes.npz, results/{dataset}/nlsq.json; results/{dataset}/calibration.json where uncertainty is speckle.
 """
+
+
+rule compress:
+    """Share all pairs of frames out to the nodes that stand for them, in one pass."""
+    input:
+        "results/{dataset}/c2.h5",
+    output:
+        "results/{dataset}/nodes.npz",
+    log:
+        "results/{dataset}/logs/compress.log",
+    benchmark:
+        "results/{dataset}/benchmarks/compress.tsv"
+    conda:
+        "../../envs/homodyne.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_mb(650),
+        runtime=minutes(5),
+    params:
+        sources=sources_of("compress.py"),
+        environment=ENVIRONMENT,
+    script:
+        "../scripts/compress.py"
 
 
 rule fit_nlsq:
     """Fit the model above the diagonal; contrast and offset are projected out."""
     input:
         c2="results/{dataset}/c2.h5",
+        nodes="results/{dataset}/nodes.npz",
         scaling="results/{dataset}/scaling.json",
     output:
         "results/{dataset}/nlsq.json",
@@ -20,7 +44,7 @@ rule fit_nlsq:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(950, copies=1.3),
+        mem_mb=memory_mb(950, copies=0.1),
         runtime=minutes(20, per_million=2),
     params:
         row=row_part("analysis_mode"),
@@ -38,6 +62,7 @@ rule calibrate:
     """Read from the residuals how the noise is correlated, and give the fit the errors that follow."""
     input:
         c2="results/{dataset}/c2.h5",
+        nodes="results/{dataset}/nodes.npz",
         scaling="results/{dataset}/scaling.json",
         nlsq="results/{dataset}/nlsq.json",
     output:

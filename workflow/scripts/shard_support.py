@@ -1,15 +1,21 @@
 """What the jobs of shards share: the posterior of a shard as configured, and what became of each shard."""
 
-from homodyne_lib.io.correlations import read_rows
+from homodyne_lib.io.correlations import open_correlations
+from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.results.fits import Fit, QuantileScaling
 from homodyne_lib.sampling.shard_files import read_shard
 from homodyne_lib.steps.sampled import shard_posterior
 
 
-def read_posterior(path_to_c2, path_to_scaling, path_to_nlsq, shard, n_shards, scaling, nlsq):
-    """Posterior of shard ``shard`` of ``n_shards``: its rows of c2, anchored at the fit of all."""
+def read_posterior(path_to_data, path_to_scaling, path_to_nlsq, shard, n_shards, scaling, nlsq):
+    """Posterior of shard ``shard`` of ``n_shards``: its rows of c2, or all nodes, anchored at the fit of all."""
+    if n_shards == 1:
+        part = Compressed.read(path_to_data)
+    else:
+        with open_correlations(path_to_data) as record:
+            part = record.band(slice(shard, -1, n_shards))
     return shard_posterior(
-        read_rows(path_to_c2, slice(shard, -1, n_shards)),
+        part,
         Fit.read(path_to_nlsq),
         QuantileScaling.read(path_to_scaling),
         n_shards,
@@ -21,7 +27,7 @@ def read_posterior(path_to_c2, path_to_scaling, path_to_nlsq, shard, n_shards, s
 def posterior_of(job):
     """Posterior of the shard that a job is for."""
     return read_posterior(
-        job.input.c2,
+        job.input.data,
         job.input.scaling,
         job.input.nlsq,
         int(job.wildcards.shard),
