@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -108,18 +109,27 @@ def slurm_conf(key: str) -> str:
     return re.search(rf"^{key} *= (.*)$", command("scontrol", "show", "config"), re.MULTILINE)[1].strip()
 
 
-@pytest.fixture(scope="module")
-def local(tmp_path_factory):
-    """The miniature project on this machine, with the profile that Snakemake finds by itself."""
+@pytest.fixture(scope="module", autouse=True)
+def beside(tmp_path_factory):
+    """Start the miniature project on this machine, with the profile that Snakemake finds by itself; SLURM mostly waits."""
     folder = make_project(tmp_path_factory.mktemp("local") / "project")
-    done = snakemake(folder, "--cores", "2", workflow=["--snakefile", str(ROOT / "Snakefile")])
+    command = snakemake, folder, "--cores", "1"
+    with ThreadPoolExecutor() as pool:
+        yield folder, pool.submit(*command, workflow=["--snakefile", str(ROOT / "Snakefile")])
+
+
+@pytest.fixture(scope="module")
+def local(beside):
+    """The same, when it is done."""
+    folder, running = beside
+    done = running.result()
     assert done.returncode == 0, done.stdout
     assert "profiles/default for setting default command line arguments" in done.stdout
     return folder
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory, local):
+def faulty(tmp_path_factory):
     """The same on SLURM: a shard runs out of memory, another is cancelled, and the node crashes."""
     folder = make_project(tmp_path_factory.mktemp("faulty") / "project")
     site_profile(folder)
