@@ -76,7 +76,7 @@ BAD = {
     "endless": (
         endless,
         {},
-        "the file lists more frames or bins than can be analysed; process fewer.",
+        "the frame window 1 to -1 of 1000000000 frames holds more than 100000; choose a shorter one.",
     ),
     "text": (lambda path: path.write_text("q,phi"), {}, "this is not an HDF5 file"),
     "long name": (lambda path: None, {"file": "x" * 300}, "the file cannot be read (File name too long)"),

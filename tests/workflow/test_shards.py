@@ -153,7 +153,7 @@ def test_shards_give_the_posterior_of_one(fitted, tmp_path):
     assert three.report.pareto_k < 0.7
     assert three.report.agreement.p_value > 1e-4
     results = fitted / "results/rest"
-    files = (results / name for name in ("c2.h5", "scaling.json", "nlsq.json"))
+    files = [results / name for name in ("nodes.npz", "scaling.json", "nlsq.json")]
     nlsq = {"bounds": {}, "fixed": {}}
     sample_shard.sample(
         tmp_path / "one.npz",
