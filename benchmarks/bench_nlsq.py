@@ -22,7 +22,8 @@ HERE = Path(__file__).resolve().parent
 ENVIRONMENT = os.environ | {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    "NPROC": "1",
 }
 START = {
     "D0": 8000.0,

@@ -32,6 +32,7 @@ POWER_LAW = "**"  # a power whose exponent is not a literal, as in t ** alpha
 ALLOWED = {
     ("model.rates", "exp"): (1, "safe_exp: the decay of g1"),
     ("model.rates", "sin"): (1, "safe_sinc: the shear factor"),
+    ("model.rates", "cos"): (1, "safe_sinc: its derivative, which test_physics compares with the golden file"),
     ("model.rates", "cumsum"): (1, "trapezoid_cumsum: the integrals of D and of the shear rate"),
     ("model.rates", POWER_LAW): (1, "power_law: D(t) and the shear rate"),
     ("model.kernels", "cos"): (1, "shear_phase_factor: angle between flow and wavevector"),

@@ -26,7 +26,7 @@ _SEARCH_EVALUATIONS = 60  # of a descent of the search; what comes near the best
 _SEARCH_FINENESS = 6  # of the nodes on which the space is searched
 _NEAR_BEST = 0.01  # minima of the search whose cost is higher by less than this share descend on the fine nodes too
 _SAME = 1e-4  # descents that differ by less than this part of a variance found the same minimum
-_FINENESS = (32, 48, 64)  # of nodes, one after the other, where the fit's own are too coarse
+_FINENESS = (32, 48)  # of nodes, one after the other, where the fit's own are too coarse
 _RIVAL = 9.0  # a second minimum within so many residual variances is reported: three standard deviations
 
 

@@ -18,11 +18,11 @@ from homodyne_lib.io.files import replacing
 
 __all__ = ["FINEST", "Compressed", "Grid", "compress"]
 
-FINEST = 64
+FINEST = 48
 """Lag over distance of the nodes that data are compressed to; for ages it is half of that."""
 
 # Nodes through which each polynomial goes.
-_ORDER = 6
+_ORDER = 8
 # Entries of c2 that are read at a time: few beside what the libraries take.
 _BLOCK = 4_000_000
 # Rows from which the mean is guessed, at most.

@@ -7,7 +7,7 @@ numbers of any other type become doubles.
 
 from __future__ import annotations
 
-from homodyne_lib.model.backend import array_namespace, as_doubles
+from homodyne_lib.model.backend import array_namespace, as_doubles, with_slope
 from homodyne_lib.model.parameters import PhysicsConstants
 
 __all__ = [
@@ -65,11 +65,25 @@ def safe_sinc(x):
     -------
     array, shape of x
     """
-    xp, x = as_doubles(x)
+    return _sinc(as_doubles(x)[1])
+
+
+def _away_from_zero(x):
+    """Where the series holds, and x with one in its place: a quotient in the other branch never meets 0/0."""
+    xp = array_namespace(x)
     near_zero = xp.abs(x) < _SINC_SERIES_BELOW
+    return xp, near_zero, xp.where(near_zero, 1.0, x)
+
+
+def _slope_of_sinc(x, sinc):
+    xp, near_zero, far = _away_from_zero(x)
+    return xp.where(near_zero, x**3 / 30.0 - x / 3.0, (xp.cos(far) - sinc) / far)
+
+
+@with_slope(_slope_of_sinc)
+def _sinc(x):
+    xp, near_zero, far = _away_from_zero(x)
     x2 = x * x
-    # The quotient is computed away from zero in both branches, so neither value nor derivative meets 0/0.
-    far = xp.where(near_zero, 1.0, x)
     return xp.where(near_zero, 1.0 - x2 / 6.0 + x2 * x2 / 120.0, xp.sin(far) / far)
 
 

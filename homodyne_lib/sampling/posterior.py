@@ -44,7 +44,7 @@ _LONGEST_STEP = 1.0
 # Nodes are refined until their log density and that of the finest nodes differ by a constant to within _CLOSE. They are
 # compared at _N_TRIALS draws of the expected law, except where the density is lower than its highest by more than _FAR.
 _N_TRIALS, _FAR, _CLOSE = 16, 20.0, 0.05
-_FINENESS = (6, 8, 12, 16, 24, 32, 48)
+_FINENESS = (6, 8, 10, 12, 14, 16, 20, 24, 32)
 _WEIGHED = 64  # draws, in the end
 
 _log_densities = over_draws(lambda density, x, sums: density.log_density(x, sums))

@@ -66,11 +66,11 @@ def test_the_shift_of_a_certificate_is_that_of_the_minimum():
     problem, _ = problem_of("laminar_flow", phi=PHI, n=N)
     exact = fit_nlsq(on_every_pair(problem), start=start_of(problem), n_starts=0)
     assert exact.certificate.log_density < 1e-6
-    for fineness in (6, 8, 12):
+    for fineness in (6, 8, 10):
         coarse = problem.on_nodes_of(fineness)
         fit = coarse_fit(coarse)
         shift = np.abs((fit.values - exact.values) / exact.errors)[:7].max()
-        assert 1e-3 < shift < 0.1
+        assert 1e-3 < shift < 0.2
         assert fit.certificate.shift == pytest.approx(shift, rel=0.2)
 
 

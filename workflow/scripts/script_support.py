@@ -44,8 +44,9 @@ LIBRARY, SCRIPTS = HOUSE / "homodyne_lib", HOUSE / "workflow" / "scripts"
 for name in [name for name in os.environ if name.startswith(("JAX_", "XLA_"))]:
     if (name, os.environ[name]) != ("JAX_PLATFORMS", "cpu"):  # the one platform that every machine has
         del os.environ[name]
-# A job has the cores that its rule asks for; one thread also keeps the order of floating-point sums, and so the bits.
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+# A job has the cores that its rule asks for; one thread also keeps the order of floating-point sums, and so the bits. XLA
+# reads the size of its pool of threads from NPROC alone.
+os.environ |= {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "NPROC": "1"}
 
 from compiled_programs import cache_settings  # noqa: E402 - these stand in the repository
 from report_text.wording import one_line  # noqa: E402
