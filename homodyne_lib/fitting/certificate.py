@@ -22,7 +22,7 @@ _REACH = 3.0  # [errors]
 _HALVINGS = 12  # of the reach, where the likelihood is far from normal
 _FAR = 20.0  # fall of the log density from which a point has no part in any result
 _DENSITY, _SHIFT = 0.05, 0.02  # largest difference of log density, and largest shift [errors], that nodes may cause
-_MOST_PAIRS = 10_000_000  # of which exact sums are made
+_MOST_PAIRS, _SAMPLE = 10_000_000, 3_000_000  # of which exact sums are made, or of so many where there are more
 _SINGULAR = 1e-10  # eigenvalue ratio of the correlation matrix below which an axis has no width
 
 
@@ -80,7 +80,7 @@ def certify(
     chi2 : float
         At the result, of all pairs of frames; where a sample was compared, the nodes' with the sample's correction.
     """
-    part = problem.thinned(_MOST_PAIRS)
+    part = problem if problem.n_points <= _MOST_PAIRS else problem.thinned(_SAMPLE)
     at, axes, free = _principal_axes(problem, params, errors, covariance)
     points, offsets = _points(problem, params, at, axes, free, reduced_chi2, bounds)
     exact = part.costs_from(exact_sums(part, points))

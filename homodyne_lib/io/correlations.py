@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from homodyne_lib.io.hdf5 import File, InputError, get_dataset, open_hdf5, read_attributes
-from homodyne_lib.io.hdf5_writing import GZIP, create_hdf5, write_attribute, write_dataset
+from homodyne_lib.io.hdf5_writing import create_hdf5, write_attribute, write_dataset
 from homodyne_lib.model.frames import frame_offsets
 
 __all__ = [
@@ -212,7 +212,8 @@ def write_correlations(path: str | os.PathLike, correlations: Correlations) -> N
             value = getattr(correlations, name)
             if value is None:
                 continue
-            chunks = {"chunks": (1, 1, value.shape[-1]), **GZIP} if name == "c2" else {}
+            # Noise packs to four fifths at best, and every stage would wait for it.
+            chunks = {"chunks": (1, 1, value.shape[-1])} if name == "c2" else {}
             write_dataset(file, name, value, unit, **chunks)
         texts = {name: getattr(correlations, name) for name in _TEXTS}
         for name, value in ({"layout": _LAYOUT} | texts | {"notes": list(correlations.notes)}).items():

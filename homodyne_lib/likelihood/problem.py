@@ -75,10 +75,8 @@ class Problem:
         return replace(self, fineness=fineness, nodes=self.nodes_of(fineness))
 
     def thinned(self, n_pairs: int) -> Problem:
-        """Evenly spaced rows of the record, compressed by themselves; all rows where there are no more than ``n_pairs``."""
+        """Evenly spaced rows of the record, of some ``n_pairs`` pairs, compressed by themselves."""
         stride = -(-self.n_points // n_pairs)
-        if stride == 1:
-            return self
         band = self.record.band(slice(stride // 2, None, stride))
         return replace(self, data=compress(band), record=band).on_nodes_of(self.fineness)
 

@@ -99,7 +99,8 @@ def test_nodes_that_are_too_coarse_are_found_and_made_finer():
 def test_a_certificate_from_a_sample_of_rows_says_so(monkeypatch):
     problem, _ = problem_of("laminar_flow", phi=PHI, n=N)
     whole = coarse_fit(problem.on_nodes_of(6)).certificate
-    monkeypatch.setattr(certificate, "_MOST_PAIRS", problem.n_points // 2 + 200)
+    monkeypatch.setattr(certificate, "_MOST_PAIRS", problem.n_points - 1)
+    monkeypatch.setattr(certificate, "_SAMPLE", problem.n_points // 2 + 200)
     part = coarse_fit(problem.on_nodes_of(6)).certificate
     assert 0.4 * problem.n_points < part.pairs <= problem.n_points // 2 + 200
     assert f"a sample of {part.pairs} pairs of frames in evenly spaced rows" in part.sentence
