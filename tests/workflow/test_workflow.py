@@ -536,6 +536,7 @@ def test_variables_of_jax_in_a_shell_change_nothing(run, tmp_path, monkeypatch):
     folder, name = tmp_path / "project", "results/rest/posterior.nc"
     shutil.copytree(run[0], folder)
     shutil.rmtree(folder / "results/rest/shards")
+    (folder / name).unlink()
     finished = snakemake(folder, "--cores", "2", name)
     assert finished.returncode == 0, finished.stdout
     assert "sample_shard" in finished.stdout
