@@ -152,7 +152,7 @@ def sample(
     fit : Fit
         Of :func:`fit`, with its data, bounds and fixed values.
     shards : int or "auto"
-        Parts of the data that are sampled one after the other; auto takes one for each hundred million pairs of frames.
+        Parts of the data that are sampled one after the other; auto takes one.
     chains, warmup, draws : int
         Chains a shard; draws of a chain that are thrown away, and that are kept.
     target_acceptance : float

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["MAX_SHARDS", "PAIRS_PER_SHARD", "chain_processes", "shard_count", "shard_rows"]
+__all__ = ["MAX_PAIRS", "MAX_SHARDS", "chain_processes", "shard_count", "shard_rows"]
 
-PAIRS_PER_SHARD = 100_000_000
-"""Up to this many pairs of frames (a job then reads 0.8 GB) one posterior is cheaper than several and their combination."""
+MAX_PAIRS = 100_000_000_000
+"""Of frames, of a record; they are 400 GB of c2 in single precision."""
 
 MAX_SHARDS = 1_000
-"""Each shard is a job. So many can analyse 10^11 pairs, which are 400 GB of c2 in single precision."""
+"""Each shard is a job."""
 
 
 def shard_count(n_phi: int, n_frames: int, shards: int | str = "auto") -> int:
@@ -20,7 +20,7 @@ def shard_count(n_phi: int, n_frames: int, shards: int | str = "auto") -> int:
     ----------
     n_phi, n_frames : int
     shards : int or "auto"
-        "auto": one shard for each hundred million pairs above the diagonal.
+        "auto": one, as the nodes of any record fit into memory.
 
     Returns
     -------
@@ -29,16 +29,15 @@ def shard_count(n_phi: int, n_frames: int, shards: int | str = "auto") -> int:
     Raises
     ------
     ValueError
-        If more shards are asked for than the rows allow (each needs at least two), or the data need more than `MAX_SHARDS`.
+        If more shards are asked for than the rows allow (each needs at least two), or the data have more than `MAX_PAIRS`.
     """
-    needed = max(1, -(-n_phi * n_frames * (n_frames - 1) // 2 // PAIRS_PER_SHARD))
-    if needed > MAX_SHARDS:
+    if n_phi * n_frames * (n_frames - 1) // 2 > MAX_PAIRS:
         raise ValueError(
-            f"{n_phi} angles × {n_frames} frames hold more than {MAX_SHARDS * PAIRS_PER_SHARD:.0e} pairs of frames, too "
-            "many to be analysed; choose fewer frames or angles."
+            f"{n_phi} angles × {n_frames} frames hold more than {MAX_PAIRS:.0e} pairs of frames, too many to be analysed; "
+            "choose fewer frames or angles."
         )
     if shards == "auto":
-        return needed
+        return 1
     if not 1 <= shards <= n_frames // 2:
         raise ValueError(f"shards = {shards} does not fit {n_frames} frames; choose 1 to {n_frames // 2}, or auto.")
     return int(shards)

@@ -117,7 +117,7 @@ def test_shards_that_a_short_record_cannot_have_are_the_fault_of_its_row(rest):
 
 
 def test_more_pairs_than_can_be_analysed_are_the_fault_of_their_row(rest):
-    """A thousand shards of a hundred million pairs; a record of an hour at 100 Hz has 360,000 frames."""
+    """A record of an hour at 100 Hz has 360,000 frames."""
     for frames, words in (
         (300_000, None),
         (600_000, "1 angles × 600000 frames hold more than 1e+11 pairs of frames, too "),
