@@ -5,11 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 FOLDER = ".jax_cache"
-_SECONDS = "0.2"  # a program that compiles faster is not kept
+_ASKED, _FOUND = (f"/jax/compilation_cache/{event}" for event in ("compile_requests_use_cache", "cache_hits"))
+
+
+def count_programs() -> Callable[[], str]:
+    """Count, from now on, the programs that JAX needs; the result tells how many were compiled, and how many found."""
+    import jax
+
+    seen: Counter[str] = Counter()
+    jax.monitoring.register_event_listener(lambda event, **_: seen.update([event]))
+    return lambda: f"{seen[_ASKED] - seen[_FOUND]} programs compiled, {seen[_FOUND]} found in {FOLDER}"
 
 
 def cache_settings(house: Path) -> dict[str, str]:
@@ -26,7 +37,7 @@ def cache_settings(house: Path) -> dict[str, str]:
     digest = hashlib.sha256(" ".join(sorted(kind.split())).encode()).hexdigest()[:12]
     return {
         "JAX_COMPILATION_CACHE_DIR": str(house / FOLDER / digest),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": _SECONDS,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         # XLA takes two of its own tuning flags for features of the processor, and says at length that they are missing.
         "TF_CPP_MIN_LOG_LEVEL": "3",

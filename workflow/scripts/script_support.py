@@ -48,7 +48,7 @@ for name in [name for name in os.environ if name.startswith(("JAX_", "XLA_"))]:
 # reads the size of its pool of threads from NPROC alone.
 os.environ |= {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "NPROC": "1"}
 
-from compiled_programs import cache_settings  # noqa: E402 - these stand in the repository
+from compiled_programs import cache_settings, count_programs  # noqa: E402 - these stand in the repository
 from report_text.wording import one_line  # noqa: E402
 
 os.environ |= cache_settings(HOUSE)
@@ -102,10 +102,14 @@ def run(job: Any, work: Callable[[Any, Log], None]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     name = " ".join([*(str(value) for value in job.wildcards), job.rule])
     log = Log(job.log[0], name)
+    # A script that computes with JAX throughout has imported it by now.
+    programs = count_programs() if "jax" in sys.modules else None
     begin = os.times()
     try:
         work(job, log)
         end = os.times()
+        if programs is not None:
+            log.write(f"JAX: {programs()}")
         # For those who ask what a job costs beside its work, and no line for the terminal.
         log.write(f"Work: {end.elapsed - begin.elapsed:.2f} s, of processors {sum(end[:4]) - sum(begin[:4]):.2f} s")
     except Exception as error:
