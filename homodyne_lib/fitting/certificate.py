@@ -56,9 +56,7 @@ class Certificate:
         return self.log_density <= _DENSITY and self.shift <= _SHIFT
 
 
-def certify(
-    problem: Problem, params, errors, covariance, reduced_chi2: float, bounds=None
-) -> tuple[Certificate, float]:
+def certify(problem: Problem, params, covariance, reduced_chi2: float, bounds=None) -> tuple[Certificate, float]:
     """Compare nodes with pairs about the result of a fit.
 
     Parameters
@@ -67,9 +65,8 @@ def certify(
         With the nodes of the fit.
     params : ndarray, shape (p,)
         Physical parameters at the result [units of the parameter table].
-    errors : ndarray, shape (p,)
-        NaN where a parameter has none; it is not moved.
     covariance : ndarray, shape (p, p)
+        Of the combinations that the data determine; zero where a parameter is not moved.
     reduced_chi2 : float
     bounds : mapping of str to (float, float), optional
         Those of the fit.
@@ -81,7 +78,7 @@ def certify(
         At the result, of all pairs of frames; where a sample was compared, the nodes' with the sample's correction.
     """
     part = problem if problem.n_points <= _MOST_PAIRS else problem.thinned(_SAMPLE)
-    at, axes, free = _principal_axes(problem, params, errors, covariance)
+    at, axes, free = _principal_axes(problem, params, covariance)
     points, offsets = _points(problem, params, at, axes, free, reduced_chi2, bounds)
     exact = part.costs_from(exact_sums(part, points))
     difference = (exact - part.costs(points)) * (problem.n_points / part.n_points)
@@ -97,9 +94,9 @@ def certify(
     return _in_words(part, problem, float(np.abs(excess).max()), shift), problem.cost(params) + float(difference[0])
 
 
-def _principal_axes(problem, params, errors, covariance):
+def _principal_axes(problem, params, covariance):
     """Free parameters at the result on their search scale, axes of one error each, (n_free, m), and names."""
-    known = np.isfinite(errors)
+    known = np.diag(covariance) > 0
     free = [name for name, is_known in zip(problem.names, known, strict=True) if is_known]
     size, correlation = unit_diagonal(covariance[np.ix_(known, known)])
     width, vector = np.linalg.eigh(correlation)

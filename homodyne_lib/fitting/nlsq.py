@@ -220,9 +220,7 @@ def _summarise(problem, basins, fixed, bounds, n_evaluations, max_evaluations) -
     errors[[k for k in range(len(names)) if k not in free or k in undetermined]] = np.nan
     own = slice(len(problem.names))
     assumed = equations.chi2 / freedom
-    certificate, chi2 = certify(
-        problem, params, errors[own] * assumed**0.5, covariance[own, own] * assumed, assumed, bounds
-    )
+    certificate, chi2 = certify(problem, params, covariance[own, own] * assumed, assumed, bounds)
     reduced = chi2 / freedom
     message = (
         f"The fit converged after {outcome.n_evaluations} evaluations."

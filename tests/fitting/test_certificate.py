@@ -110,13 +110,23 @@ def test_a_certificate_from_a_sample_of_rows_says_so(monkeypatch):
     assert 0.2 < part.log_density / whole.log_density < 5.0
 
 
-def test_parameters_without_errors_are_not_moved():
+def test_parameters_that_were_held_are_not_moved():
     problem, _ = problem_of("laminar_flow", phi=PHI, n=N)
-    none, params = np.full(7, np.nan), np.array(TRUTH["laminar_flow"])
-    given, chi2 = certificate.certify(problem, params, none, np.zeros((7, 7)), 1.0)
+    params = np.array(TRUTH["laminar_flow"])
+    given, chi2 = certificate.certify(problem, params, np.zeros((7, 7)), 1.0)
     assert (given.log_density, given.shift) == (0.0, 0.0)
     assert given.holds
     assert chi2 == pytest.approx(problem.cost(params), rel=1e-6)
+
+
+def test_what_the_data_determine_is_moved_where_no_parameter_has_an_error():
+    """With an exponent of zero, D0 and D_offset act alike; their sum is determined."""
+    problem, _ = problem_of("static", phi=PHI, n=N, params=[15000.0, 0.0, 15000.0])
+    fit = fit_nlsq(problem, fixed={"alpha": 0.0}, n_starts=8)
+    assert np.isnan(fit.errors[:3]).all()
+    coarse = problem.on_nodes_of(6)
+    given, _ = certificate.certify(coarse, fit.values[:3], fit.covariance[:3, :3], fit.reduced_chi2)
+    assert given.log_density > 1e-3
 
 
 def test_points_of_a_certificate_stay_within_bounds(monkeypatch):
