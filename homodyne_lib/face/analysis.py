@@ -70,7 +70,7 @@ def fit(
     bounds : mapping of str to (float, float), optional
         Narrower bounds.
     max_evaluations : int
-        Passes over the data allowed to one descent.
+        Evaluations of the model allowed to one descent.
     seed : int
     progress : callable
 
