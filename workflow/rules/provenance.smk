@@ -12,7 +12,13 @@ rule record_provenance:
             *collect(
                 "results/{{dataset}}/{file}",
                 file=[
-                    *("c2.h5", "scaling.json", "nodes.npz", "nlsq.json", "posterior.nc"),
+                    *(
+                        "c2.h5",
+                        "scaling.json",
+                        "nodes.npz",
+                        "nlsq.json",
+                        "posterior.nc",
+                    ),
                     *("cmc.json", "parameters.csv", "parameters.tex"),
                     *("report.html", "report.pdf"),
                 ],

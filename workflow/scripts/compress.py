@@ -2,6 +2,8 @@
 
 import script_support
 
+import numpy as np
+
 from homodyne_lib.io.correlations import open_correlations
 from homodyne_lib.likelihood.compression import compress
 
@@ -10,7 +12,8 @@ def compress_file(path_to_c2, path_to_output, progress):
     """Write nodes.npz, in one pass over c2."""
     with open_correlations(path_to_c2) as record:
         data = compress(record)
-    progress(f"{int(data.y_moments[:, 0].sum())} pairs of frames on {data.y.size} nodes")
+    n_phi, n_pairs, n_nodes = len(data.phi), int(data.y_moments[0, 0]), np.count_nonzero(data.weight)
+    progress(f"{n_nodes} nodes for {n_pairs} pairs of frames, at each of {n_phi} angles")
     data.write(path_to_output)
 
 
