@@ -48,8 +48,13 @@ class Grid:
     @classmethod
     def of(cls, n: int, fineness: int) -> Grid:
         """Grid for n frames; from a fineness of n on each age and lag is a node."""
-        ages, lags = _graded(n, fineness // 2), _graded(n, fineness)
+        ages, lags = _ages_and_lags(n, fineness)
         return cls(ages, lags, _interpolation(ages, n), _interpolation(lags, n))
+
+
+def _ages_and_lags(n: int, fineness: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of the nodes for n frames; ages are half as fine as lags."""
+    return _graded(n, fineness // 2), _graded(n, fineness)
 
 
 def _graded(n: int, fineness: int) -> np.ndarray:
@@ -114,8 +119,8 @@ class Compressed:
     def shared_out(self, fineness: int) -> tuple[Grid, np.ndarray, np.ndarray]:
         """Grid of another fineness, not above this one, with the weights and data of its nodes."""
         n = int(self.offsets[-1]) + 1
-        fine, coarse = Grid.of(n, self.fineness), Grid.of(n, fineness)
-        at_age, at_lag = coarse.at_age[fine.ages].T, coarse.at_lag[fine.lags]
+        coarse, (ages, lags) = Grid.of(n, fineness), _ages_and_lags(n, self.fineness)
+        at_age, at_lag = coarse.at_age[ages].T, coarse.at_lag[lags]
         return coarse, at_age @ self.weight @ at_lag, at_age @ self.y @ at_lag
 
     def write(self, path: str | os.PathLike) -> None:
