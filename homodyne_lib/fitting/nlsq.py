@@ -19,7 +19,7 @@ from homodyne_lib.model.matrices import unit_diagonal
 from homodyne_lib.model.parameters import PARAMETERS
 from homodyne_lib.model.scales import interval_of, nearest_image
 
-__all__ = ["NlsqFit", "fit_nlsq"]
+__all__ = ["Basin", "NlsqFit", "distinct_basins", "fit_nlsq", "summarise"]
 
 _SEARCH_TOLERANCE = 1e-6
 _SEARCH_EVALUATIONS = 60  # of a descent of the search; what comes near the best descends further
@@ -50,8 +50,8 @@ class NlsqFit:
         Distinct minima that descents on the fine nodes ended in, best first: parameters, ``delta_chi2`` above the best
         [residual variances], ``descents`` that ended there.
     warnings : list of str
-    certificate : Certificate
-        How far the fit can be from one to all pairs of frames.
+    certificate : Certificate or None
+        How far the fit can be from one to all pairs of frames; None where it is one to all pairs.
     """
 
     names: list[str]
@@ -68,7 +68,7 @@ class NlsqFit:
     message: str
     basins: list[dict]
     warnings: list[str]
-    certificate: Certificate
+    certificate: Certificate | None
 
     def value(self, name: str) -> float:
         """Fitted value of a parameter by name."""
@@ -137,8 +137,8 @@ def fit_nlsq(
     while True:
         trials = [solve(problem, s, bounds, fixed, max_evaluations) for s in starts]
         n_evaluations += sum(outcome.n_evaluations for _, outcome in trials)
-        found = _basins(problem, trials)
-        fit = _summarise(problem, found, fixed, bounds, n_evaluations, max_evaluations)
+        found = distinct_basins(problem, trials)
+        fit = summarise(problem, found, fixed, bounds, n_evaluations, max_evaluations)
         if fit.certificate.holds:
             return fit
         finer = next((f for f in _FINENESS if f > problem.fineness), None)
@@ -149,7 +149,7 @@ def fit_nlsq(
         starts = [basin.params for basin in found if _rise(basin, found[0], fit.reduced_chi2) < _RIVAL]
 
 
-class _Basin(NamedTuple):
+class Basin(NamedTuple):
     """A minimum, and how many descents ended there."""
 
     params: np.ndarray
@@ -158,7 +158,7 @@ class _Basin(NamedTuple):
     n_descents: int
 
 
-def _search(problem: Problem, n_starts, seed, bounds, fixed) -> list[_Basin]:
+def _search(problem: Problem, n_starts, seed, bounds, fixed) -> list[Basin]:
     """Distinct minima on coarse nodes, best first."""
     coarse = problem.on_nodes_of(_SEARCH_FINENESS)
     starts = propose_starts(coarse, n_starts, seed, bounds, fixed)
@@ -170,16 +170,16 @@ def _search(problem: Problem, n_starts, seed, bounds, fixed) -> list[_Basin]:
         # With few angles a flow and its mirror image fit almost alike, and a descent does not cross between them.
         # What is found across may be better, and then has a mirror image of its own.
         best = None
-        while best is None or _basins(coarse, trials)[0].cost < (1.0 - _SEARCH_TOLERANCE) * best.cost:
-            best = _basins(coarse, trials)[0]
+        while best is None or distinct_basins(coarse, trials)[0].cost < (1.0 - _SEARCH_TOLERANCE) * best.cost:
+            best = distinct_basins(coarse, trials)[0]
             for image in mirror_images(problem, best.params):
                 trials.append(descend(image))
-    return _basins(coarse, trials)
+    return distinct_basins(coarse, trials)
 
 
-def _basins(problem: Problem, trials) -> list[_Basin]:
+def distinct_basins(problem: Problem, trials) -> list[Basin]:
     """Descents that ended within a hundredth of an error of each other, taken as one; best first."""
-    basins: list[_Basin] = []
+    basins: list[Basin] = []
     for params, outcome in sorted(trials, key=lambda trial: trial[1].cost):
         # The trust region's Jacobian holds the curvature: the rise of the cost along the way to a better minimum.
         for k, basin in enumerate(basins):
@@ -189,11 +189,11 @@ def _basins(problem: Problem, trials) -> list[_Basin]:
                 basins[k] = basin._replace(n_descents=basin.n_descents + 1)
                 break
         else:
-            basins.append(_Basin(params, float(outcome.cost), outcome, 1))
+            basins.append(Basin(params, float(outcome.cost), outcome, 1))
     return basins
 
 
-def _rise(basin: _Basin, best: _Basin, reduced_chi2: float) -> float:
+def _rise(basin: Basin, best: Basin, reduced_chi2: float) -> float:
     """Rise of χ² from the best minimum to another [residual variances]."""
     return 2.0 * (basin.cost - best.cost) / reduced_chi2
 
@@ -207,7 +207,8 @@ def _check_values(what, values, names, bounds) -> None:
             raise ValueError(f"{what} {name} = {value:g} {PARAMETERS[name].unit} is outside [{low:g}, {high:g}].")
 
 
-def _summarise(problem, basins, fixed, bounds, n_evaluations, max_evaluations) -> NlsqFit:
+def summarise(problem: Problem, basins: list[Basin], fixed, bounds, n_evaluations: int, max_evaluations: int) -> NlsqFit:
+    """Collect the result of descents, best minimum first; the arguments are those of :func:`fit_nlsq`."""
     params, outcome = basins[0].params, basins[0].outcome
     equations = problem.normal_equations(params)
     names = problem.names + problem.scaling.names
@@ -219,8 +220,10 @@ def _summarise(problem, basins, fixed, bounds, n_evaluations, max_evaluations) -
     errors = np.sqrt(np.diag(covariance))
     errors[[k for k in range(len(names)) if k not in free or k in undetermined]] = np.nan
     own = slice(len(problem.names))
-    assumed = equations.chi2 / freedom
-    certificate, chi2 = certify(problem, params, covariance[own, own] * assumed, assumed, bounds)
+    certificate, chi2 = None, equations.chi2
+    if problem.metric is None:
+        assumed = chi2 / freedom
+        certificate, chi2 = certify(problem, params, covariance[own, own] * assumed, assumed, bounds)
     reduced = chi2 / freedom
     message = (
         f"The fit converged after {outcome.n_evaluations} evaluations."

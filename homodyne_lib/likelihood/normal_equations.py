@@ -14,7 +14,14 @@ from homodyne_lib.model.backend import array_namespace
 from homodyne_lib.model.matrices import unit_diagonal
 from homodyne_lib.model.scaling import PerAngleScaling
 
-__all__ = ["NormalEquations", "normal_equations", "scaled_inverse", "scaling_equations", "solve_scaling"]
+__all__ = [
+    "NormalEquations",
+    "normal_equations",
+    "residual_squares",
+    "scaled_inverse",
+    "scaling_equations",
+    "solve_scaling",
+]
 
 _SINGULAR = 1e-13  # eigenvalue ratio below which a combination of scaling coefficients is not determined
 
@@ -129,9 +136,14 @@ def solve_scaling(sums, y_moments, weight, centre: float, scaling: PerAngleScali
         coefficients[coefficients.size // 2 :] += centre * scaling.constant
     contrast, offset = scaling.expand(coefficients)
     mix = np.stack([-contrast, centre - offset, np.ones_like(contrast)], axis=1)
+    return coefficients, mix, float(np.sum(weight * residual_squares(sums, y_moments, mix)))
+
+
+def residual_squares(sums, y_moments, mix) -> np.ndarray:
+    """Sum of squares of the residuals of each angle, (n_phi,), as a combination ``mix`` of u, 1 and y, (n_phi, 3)."""
     (uu, u1, uy), (n, y1, yy) = sums.T, y_moments.T
     gram = np.moveaxis(np.array([[uu, u1, uy], [u1, n, y1], [uy, y1, yy]]), -1, 0)
-    return coefficients, mix, float(np.sum(weight * np.einsum("ka,kab,kb->k", mix, gram, mix)))
+    return np.einsum("ka,kab,kb->k", mix, gram, mix)
 
 
 def normal_equations(gram, y_moments, weight, centre: float, scaling: PerAngleScaling) -> NormalEquations:

@@ -13,13 +13,21 @@ from homodyne_lib.io.correlations import Correlations, RowBand
 from homodyne_lib.likelihood.compression import Compressed, compress
 from homodyne_lib.likelihood.experiment import Experiment
 from homodyne_lib.likelihood.nodes import FINENESS, Nodes, make_nodes
-from homodyne_lib.likelihood.normal_equations import NormalEquations, normal_equations, solve_scaling
+from homodyne_lib.likelihood.normal_equations import (
+    NormalEquations,
+    normal_equations,
+    residual_squares,
+    solve_scaling,
+)
+from homodyne_lib.likelihood.speckle_metric import SpeckleMetric
 from homodyne_lib.model.geometry import PhysicsFactors
 from homodyne_lib.model.layouts import numpy_mesh
 from homodyne_lib.model.parameters import parameter_names
 from homodyne_lib.model.scaling import PerAngleScaling
 
 __all__ = ["Problem", "make_problem"]
+
+_ROUNDS_OF_WEIGHT = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +50,9 @@ class Problem:
     fineness : int
         Of the nodes.
     nodes : Nodes
-        What sums are computed from.
+        What the sums of least squares are computed from.
+    metric : SpeckleMetric or None
+        Gives inner products in the place of sums over pairs; None in least squares.
     """
 
     data: Compressed
@@ -54,17 +64,45 @@ class Problem:
     convention: str
     fineness: int
     nodes: Nodes
+    metric: SpeckleMetric | None = None
 
     @property
     def n_points(self) -> int:
         """Pairs of frames above the diagonal, over all angles."""
         return int(self.data.y_moments[:, 0].sum())
 
+    @property
+    def y_moments(self) -> np.ndarray:
+        """Inner products of 1 with 1, of 1 with y and of y with y at each angle, (n_phi, 3); y is c2 less the centre."""
+        return self.data.y_moments if self.metric is None else self.metric.y_moments
+
     def normal_equations(self, params) -> NormalEquations:
         """Normal equations at physical parameters [units of the parameter table]."""
-        gram = self.nodes.gram(params)
-        gram[:, -1, -2:] = self.data.y_moments[:, :2]
-        return normal_equations(gram, self.data.y_moments, self.weight, self.data.centre, self.scaling)
+        gram = (self.metric or self.nodes).gram(params)
+        gram[:, -1, -2:] = self.y_moments[:, :2]
+        return normal_equations(gram, self.y_moments, self.weight, self.data.centre, self.scaling)
+
+    def in_metric(self, metric: SpeckleMetric, params) -> Problem:
+        """The same problem in a metric, where each angle weighs as much as its residuals at a fit are small.
+
+        Parameters
+        ----------
+        metric : SpeckleMetric
+        params : array_like, shape (p,)
+            Fitted physical parameters [units of the parameter table].
+
+        Returns
+        -------
+        Problem
+            With weights for which the mean square of a residual is one at each angle.
+        """
+        sums, pairs = metric.sums(params), self.data.y_moments[:, 0]
+        weight = pairs / metric.y_moments[:, 2]
+        # Where angles share a contrast, the best one depends a little on the weights.
+        for _ in range(_ROUNDS_OF_WEIGHT):
+            _, mix, _ = solve_scaling(sums, metric.y_moments, weight, self.data.centre, self.scaling)
+            weight = pairs / residual_squares(sums, metric.y_moments, mix)
+        return replace(self, metric=metric, weight=weight)
 
     def nodes_of(self, fineness: int) -> Nodes:
         """Nodes of the same data of another fineness."""
@@ -86,11 +124,11 @@ class Problem:
 
     def costs(self, params) -> np.ndarray:
         """:meth:`cost` at many parameter vectors, (n, p) -> (n,)."""
-        return self.costs_from(self.nodes.sums_of_many(params))
+        return self.costs_from((self.metric or self.nodes).sums_of_many(params))
 
     def costs_from(self, sums) -> np.ndarray:
         """χ² with the best scaling from Σu², Σu, Σuy of each angle, (n, n_phi, 3) -> (n,)."""
-        data = self.data.y_moments, self.weight, self.data.centre, self.scaling
+        data = self.y_moments, self.weight, self.data.centre, self.scaling
         chi2 = np.array([solve_scaling(part, *data)[2] if np.all(np.isfinite(part)) else np.inf for part in sums])
         return np.where(np.isfinite(chi2), chi2, np.inf)
 

@@ -1,4 +1,4 @@
-"""The model at every pair of frames, strip by strip: for checks of the nodes, and for whatever looks at single residuals."""
+"""The model and its derivatives at every pair of frames, strip by strip: for whatever looks at single residuals."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from homodyne_lib.likelihood.experiment import Experiment
-from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model import kernels
 from homodyne_lib.model.backend import jitted, load_jax
 from homodyne_lib.model.layouts import PairLayout
 
-__all__ = ["STRIP_ROWS", "Strip", "exact_sums", "strips"]
+__all__ = ["STRIP_ROWS", "Strip", "model_matrices", "strips"]
 
 STRIP_ROWS = 64
 """Rows of a strip, at most."""
@@ -22,8 +21,6 @@ STRIP_ROWS = 64
 # A strip is computed in tiles of one shape, so that one compiled program serves a record. A tile is a fraction of the record
 # wide, so that few of its pixels lie below the diagonal, and not narrower, as the rates are integrated for each tile anew.
 _TILES, _LEAST_WIDTH = 8, 128
-# Entries of u that are computed at a time, so that they stay in the processor's cache; and pairs of a group of rows.
-_CHUNK, _GROUP = 32_768, 65_536
 
 
 class Strip(NamedTuple):
@@ -82,47 +79,32 @@ def strips(params, experiment: Experiment, angle: int, convention: str) -> Itera
         yield Strip(slice(top, top + rows.size), columns, later, g1, slopes)
 
 
-def exact_sums(problem: Problem, params) -> np.ndarray:
-    """Σu², Σu, Σuy of each angle over all pairs of a problem's record, at many parameter vectors.
+def model_matrices(params, experiment: Experiment, angle: int, convention: str) -> tuple[np.ndarray, np.ndarray]:
+    """Compute g1 and the derivatives of the model at all pairs of an angle, as symmetric matrices.
 
     Parameters
     ----------
-    problem : Problem
-        With its record.
-    params : array_like, shape (n, p)
+    params : array_like, shape (p,)
         Physical parameters [units of the parameter table].
+    experiment : Experiment
+    angle : int
+    convention : {"spec", "published"}
 
     Returns
     -------
-    ndarray, shape (n, n_phi, 3)
+    g1 : ndarray, shape (n_t, n_t)
+        One on the diagonal.
+    slopes : ndarray, shape (m, n_t, n_t)
+        Derivatives of u = g1² with respect to the physical parameters, then u and 1; zero on the diagonal.
     """
-    params, experiment = np.asarray(params, dtype=float), problem.experiment
-    phi, factors = experiment.model_phi[:, None], (experiment.wq_dt, experiment.sinc_prefactor)
-    chunk = max(1, _CHUNK // phi.size)
-    result = np.zeros((len(params), experiment.phi.size, 3))
-    for earlier, later, y in _groups(problem):
-        layout = PairLayout(experiment.time, earlier, later, phi)
-        for row, sums in zip(params, result, strict=True):
-            fields = kernels.pair_fields(row, layout)
-            for cut in (slice(first, first + chunk) for first in range(0, earlier.size, chunk)):
-                part = [field[cut] if np.ndim(field) else field for field in fields]
-                u = np.atleast_2d(kernels.g1_of_fields(part, phi, *factors, problem.convention) ** 2)
-                sums[:, 0] += np.einsum("ka,ka->k", u, u)
-                sums[:, 1] += u.sum(axis=1)
-                sums[:, 2] += np.einsum("ka,ka->k", np.broadcast_to(u, (len(y), u.shape[1])), y[:, cut])
-    return result
-
-
-def _groups(problem) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Earlier and later frames of pairs, (n,), and their data less the centre, (n_phi, n); every pair is in one group."""
-    record, frames = problem.record, problem.experiment.frames
-    # So many pairs that the integrals over time take no time beside them.
-    n_rows = 1 + _GROUP // frames.size
-    for place in range(0, record.rows.size, n_rows):
-        columns = record.rows[place : place + n_rows]
-        row, later = np.nonzero(np.arange(frames.size) > columns[:, None])
-        c2 = record.c2[:, place : place + n_rows]
-        yield frames[columns[row]], frames[later], c2[:, row, later] - problem.data.centre
+    p, n_t = len(params), experiment.frames.size
+    g1, slopes = np.eye(n_t), np.zeros((p + 2, n_t, n_t))
+    for strip in strips(params, experiment, angle, convention):
+        parts = np.concatenate([strip.slopes, strip.u[None], strip.later[None]])
+        for matrix, part in ((g1, strip.g1), (slopes, parts)):
+            matrix[..., strip.rows, strip.columns] += part
+            matrix[..., strip.columns, strip.rows] += part.swapaxes(-1, -2)
+    return g1, slopes
 
 
 def _tiles(experiment, angle, rows) -> Iterator[PairLayout]:

@@ -19,11 +19,13 @@ import numpy as np
 from homodyne_lib.fitting.descent import SINGULAR
 from homodyne_lib.likelihood.normal_equations import scaled_inverse
 from homodyne_lib.likelihood.problem import Problem
+from homodyne_lib.likelihood.speckle_metric import CONTRASTS, side_by_side
+from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model.frames import pairs_at_lag
 from homodyne_lib.uncertainty.noise_choice import NoiseChoice
-from homodyne_lib.uncertainty.speckle_moments import CONTRASTS, model_matrices, speckle_moments
+from homodyne_lib.uncertainty.speckle_moments import speckle_moments
 
-__all__ = ["NoiseCalibration", "calibrate"]
+__all__ = ["NoiseCalibration", "bread", "calibrate", "chain_rule", "godambe_information"]
 
 _ROUNDING = 1e-5  # relative error of numbers in single precision, with a margin
 
@@ -84,7 +86,7 @@ def _errors(covariance):
     return np.sqrt(np.where(variance > 0, variance, np.nan))
 
 
-def calibrate(problem: Problem, values, raw_diagonal, *, held=()) -> NoiseCalibration:
+def calibrate(problem: Problem, values, raw_diagonal, *, held=(), threads: int = 1) -> NoiseCalibration:
     """Calibrate the covariance of a fit.
 
     Parameters
@@ -98,6 +100,7 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=()) -> NoiseCalibr
         replaced or is empty; the counts then come from the residuals.
     held : sequence of str
         Parameters that were not free: fixed, or on a bound.
+    threads : int
 
     Returns
     -------
@@ -116,10 +119,10 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=()) -> NoiseCalibr
             f"{problem.record.rows.size} rows and diagonals of shape {np.shape(raw_diagonal)}."
         )
     contrast, offset = problem.scaling.expand(values[len(problem.names) :])
-    noises, chi2, stripes = zip(*_angles(problem, values, contrast, offset), strict=True)
+    noises, chi2, stripes = zip(*_angles(problem, values, contrast, offset, threads), strict=True)
     hessian = sum(noise.hessian for noise in noises)
     free = [k for k, name in enumerate(names) if name not in held]
-    choice = NoiseChoice(noises, np.array(chi2), np.array(stripes), _bread(hessian, free))
+    choice = NoiseChoice(noises, np.array(chi2), np.array(stripes), bread(hessian, free))
     shot, measured = np.zeros(n_phi), _is_measured(problem, raw_diagonal)
     if measured:
         shot = np.maximum(np.mean(raw_diagonal, axis=1) - offset - contrast, 0.0)
@@ -131,8 +134,8 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=()) -> NoiseCalibr
             names=names,
             covariance=chosen.covariance,
             independent=independent.covariance,
-            information=_information(hessian, chosen.score),
-            assumed=_information(hessian, independent.score),
+            information=godambe_information(hessian, chosen.score),
+            assumed=godambe_information(hessian, independent.score),
             noise="independent" if is_independent else "speckle",
             pixels=np.full(n_phi, np.inf) if is_independent else 1.0 / chosen.units,
             counts=1.0 / shot,
@@ -163,7 +166,7 @@ def _is_measured(problem, raw_diagonal) -> bool:
     return not np.any(replaced)
 
 
-def _bread(hessian, free) -> np.ndarray:
+def bread(hessian, free) -> np.ndarray:
     """Inverse of the Gauss-Newton matrix of the free entries, zero elsewhere."""
     bread = np.zeros_like(hessian)
     size, inverse = scaled_inverse(hessian[np.ix_(free, free)], SINGULAR)
@@ -171,40 +174,48 @@ def _bread(hessian, free) -> np.ndarray:
     return bread
 
 
-def _information(hessian, score) -> np.ndarray:
+def godambe_information(hessian, score) -> np.ndarray:
+    """Information H Cov(s)⁻¹ H, shape as ``hessian``."""
     size, inverse = scaled_inverse(score, SINGULAR)
     return hessian / size @ inverse @ (hessian / size).T
 
 
-def _angles(problem, values, contrast, offset):
+def _angles(problem, values, contrast, offset, threads):
     """For each angle the weighted noise of a pixel, and the sums of squares of the residuals and of their stripes."""
     experiment, p = problem.experiment, len(problem.names)
-    for k in range(experiment.phi.size):
-        if k < experiment.model_phi.size:
-            moments, u = _model(problem, values[:p], k)
-        noise = moments.at(float(np.clip(contrast[k], *CONTRASTS)))
-        chi2, stripes = _residuals(problem.record.c2[k], offset[k] + contrast[k] * u)
-        weight, basis = problem.weight[k], problem.scaling.basis[k]
-        # Chain rule: from the contrast and offset of this angle to the scaling coefficients of the fit.
-        spread = np.zeros((p + 2, p + 2 * basis.size))
-        spread[:p, :p] = np.eye(p)
-        spread[p, p : p + basis.size] = spread[p + 1, p + basis.size :] = basis
-        noise = noise._replace(
-            total=weight * noise.total,
-            stripes=weight * noise.stripes,
-            square=weight**2 * noise.square,
-            score=weight**2 * spread.T @ noise.score @ spread,
-            cross=weight**2 * spread.T @ noise.cross @ spread,
-            hessian=weight * spread.T @ noise.hessian @ spread,
-            among_stripes=weight * spread.T @ noise.among_stripes @ spread,
-        )
-        yield noise, weight * chi2, weight * stripes
+
+    def of(angles):
+        g1, slopes = model_matrices(values[:p], experiment, angles[0], problem.convention)
+        moments = speckle_moments(g1, slopes)
+        return [_angle(problem, moments, g1**2, contrast, offset, k) for k in angles]
+
+    alike = np.array_split(np.arange(experiment.phi.size), experiment.model_phi.size)
+    return [part for parts in side_by_side(of, alike, threads) for part in parts]
 
 
-def _model(problem, params, k):
-    """Moments of the noise of an angle, and u = g1² of all pairs, (n_t, n_t)."""
-    g1, slopes = model_matrices(params, problem.experiment, k, problem.convention)
-    return speckle_moments(g1, slopes), g1**2
+def _angle(problem, moments, u, contrast, offset, k):
+    noise = moments.at(float(np.clip(contrast[k], *CONTRASTS)))
+    chi2, stripes = _residuals(problem.record.c2[k], offset[k] + contrast[k] * u)
+    weight, spread = problem.weight[k], chain_rule(problem, k)
+    noise = noise._replace(
+        total=weight * noise.total,
+        stripes=weight * noise.stripes,
+        square=weight**2 * noise.square,
+        score=weight**2 * spread.T @ noise.score @ spread,
+        cross=weight**2 * spread.T @ noise.cross @ spread,
+        hessian=weight * spread.T @ noise.hessian @ spread,
+        among_stripes=weight * spread.T @ noise.among_stripes @ spread,
+    )
+    return noise, weight * chi2, weight * stripes
+
+
+def chain_rule(problem: Problem, k: int) -> np.ndarray:
+    """Derivatives of the physical parameters, contrast and offset of angle k by all numbers of the fit, (p + 2, p + 2m)."""
+    p, basis = len(problem.names), problem.scaling.basis[k]
+    spread = np.zeros((p + 2, p + 2 * basis.size))
+    spread[:p, :p] = np.eye(p)
+    spread[p, p : p + basis.size] = spread[p + 1, p + basis.size :] = basis
+    return spread
 
 
 def _residuals(c2, g2) -> tuple[float, float]:

@@ -20,8 +20,8 @@ from scipy.special import chdtrc
 
 from homodyne_lib.likelihood.normal_equations import scaled_inverse
 from homodyne_lib.likelihood.problem import Problem
+from homodyne_lib.likelihood.speckle_metric import CONTRASTS
 from homodyne_lib.uncertainty.residual_sums import ResidualSums, frame_groups, residual_sums
-from homodyne_lib.uncertainty.speckle_moments import CONTRASTS
 
 __all__ = ["FAMILIES", "Misfit", "examine"]
 

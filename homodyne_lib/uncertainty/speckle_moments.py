@@ -15,13 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from homodyne_lib.likelihood.experiment import Experiment
-from homodyne_lib.likelihood.strips import strips
-
-__all__ = ["CONTRASTS", "PixelNoise", "SpeckleMoments", "model_matrices", "speckle_moments"]
-
-CONTRASTS = (1e-3, 1.0)
-"""Contrasts that speckles can have. A fit may end at another; the noise is then taken at the nearest of these."""
+__all__ = ["PixelNoise", "SpeckleMoments", "at_contrast", "score_moments", "speckle_moments"]
 
 # Size of the sample of pairs for the sum X of (U4), which is no product of matrices: at least so many pairs, and more in
 # short records, where they cost little. Below 80 frames the sample holds all pairs.
@@ -84,19 +78,13 @@ class SpeckleMoments(NamedTuple):
         scale = np.append(np.full(len(b) - 2, contrast), [1.0, 1.0])
         both = np.outer(scale, scale)
 
-        def polynomial(terms):
-            result = [np.zeros(np.shape(terms[2, 0])) for _ in range(3)]
-            for (photons, power), term in terms.items():
-                result[photons] = result[photons] + contrast**power * term
-            return np.array(result)
-
-        stripes = polynomial(self.stripes)
+        stripes = at_contrast(self.stripes, contrast)
         leading = contrast**2 * self.stripes[0, 2]
         return PixelNoise(
-            total=polynomial(self.total),
-            score=polynomial(self.score) * both,
+            total=at_contrast(self.total, contrast),
+            score=at_contrast(self.score, contrast) * both,
             stripes=stripes,
-            cross=polynomial(self.by_frame) @ b.T * both,
+            cross=at_contrast(self.by_frame, contrast) @ b.T * both,
             square=contrast**4 * self.square * (stripes[0] / leading) ** 2,
             hessian=self.score[2, 0] * both,
             among_stripes=b @ b.T * both,
@@ -104,37 +92,35 @@ class SpeckleMoments(NamedTuple):
         )
 
 
-def model_matrices(params, experiment: Experiment, angle: int, convention: str) -> tuple[np.ndarray, np.ndarray]:
-    """Compute g1 and the derivatives of the model at all pairs of an angle, as symmetric matrices.
+def _stripes(matrices):
+    """Sums of row t and column t of matrices without the diagonal, for each frame t; (m, n_t)."""
+    return matrices.sum(axis=1) + matrices.sum(axis=2) - 2.0 * np.einsum("aii->ai", matrices)
+
+
+def score_moments(g, matrices) -> dict[tuple[int, int], np.ndarray]:
+    """Moments of the scores Σ W e of weight matrices W with each other (U4).
 
     Parameters
     ----------
-    params : array_like, shape (p,)
-        Physical parameters [units of the parameter table].
-    experiment : Experiment
-    angle : int
-    convention : {"spec", "published"}
+    g : ndarray, shape (n_t, n_t)
+        g1, one on the diagonal.
+    matrices : ndarray, shape (m, n_t, n_t)
+        Symmetric, with diagonals of zeros.
 
     Returns
     -------
-    g1 : ndarray, shape (n_t, n_t)
-        One on the diagonal.
-    slopes : ndarray, shape (m, n_t, n_t)
-        Derivatives of u = g1² with respect to the physical parameters, then u and 1; zero on the diagonal.
+    dict of (int, int) to ndarray, shape (m, m)
+        Coefficients by powers of 1/counts and of the contrast.
     """
-    p, n_t = len(params), experiment.frames.size
-    g1, slopes = np.eye(n_t), np.zeros((p + 2, n_t, n_t))
-    for strip in strips(params, experiment, angle, convention):
-        parts = np.concatenate([strip.slopes, strip.u[None], strip.later[None]])
-        for matrix, part in ((g1, strip.g1), (slopes, parts)):
-            matrix[..., strip.rows, strip.columns] += part
-            matrix[..., strip.columns, strip.rows] += part.swapaxes(-1, -2)
-    return g1, slopes
+    return _score_moments(_Products.of(g, matrices))
 
 
-def _stripes(matrix):
-    """Sum of row t and column t of a matrix without the diagonal, for each frame t; (n_t,)."""
-    return matrix.sum(axis=0) + matrix.sum(axis=1) - 2.0 * np.diag(matrix)
+def at_contrast(moments, contrast: float) -> np.ndarray:
+    """Moments at a contrast; the leading axis of the result is the power of 1/counts: 0, 1, 2."""
+    result = [np.zeros(np.shape(moments[2, 0])) for _ in range(3)]
+    for (photons, power), term in moments.items():
+        result[photons] = result[photons] + contrast**power * term
+    return np.array(result)
 
 
 def speckle_moments(g1, slopes) -> SpeckleMoments:
@@ -144,47 +130,79 @@ def speckle_moments(g1, slopes) -> SpeckleMoments:
     ----------
     g1 : ndarray, shape (n_t, n_t)
     slopes : ndarray, shape (m, n_t, n_t)
-        Both as from :func:`model_matrices`.
+        Both as from :func:`~homodyne_lib.likelihood.strips.model_matrices`.
 
     Returns
     -------
     SpeckleMoments
     """
-    score, by_frame = _score_moments(slopes, g1)
+    products = _Products.of(g1, slopes)
+    score, by_frame = _score_moments(products), _frame_moments(products)
     total, stripes, square = _residual_moments(g1, score)
     return SpeckleMoments(total, score, stripes, by_frame, square, slopes.sum(axis=2))
 
 
-def _score_moments(slopes, g):
-    """Moments of the score with itself (U4), and with the stripe of each frame (U5)."""
-    m, n_t = len(slopes), len(g)
-    u, flat = g * g, slopes.reshape(m, -1)
-    u0 = u - np.eye(n_t)
+class _Products(NamedTuple):
+    """Products of matrices of which (U4) and (U5) are made, by their symbols there: J, g, u, J u, G g, v, c, X."""
+
+    slopes: np.ndarray
+    g: np.ndarray
+    u: np.ndarray
+    of_u: np.ndarray
+    of_g: np.ndarray
+    v: np.ndarray
+    c: np.ndarray
+    crossing: np.ndarray
+    crossing_by_frame: np.ndarray
+
+    @classmethod
+    def of(cls, g, slopes) -> _Products:
+        u, of_g = g * g, (slopes * g) @ g
+        v, c = np.einsum("aij,ij->ai", slopes, u), np.einsum("ij,aji->ai", g, of_g)
+        return cls(slopes, g, u, slopes @ u, of_g, v, c, *_crossing(slopes, g))
+
+
+def _score_moments(products):
+    """Moments (U4)."""
+    slopes, g, u, of_u, of_g, v, c, crossing, _ = products
+    m, vc = len(slopes), v @ c.T
+
+    def traces(a, b):
+        """Traces of the products of all pairs of matrices."""
+        return a.reshape(m, -1) @ b.mT.reshape(m, -1).T
+
+    return {
+        (0, 2): 0.5 * traces(of_u, of_u),
+        (0, 3): traces(of_g, of_g) + 0.5 * crossing - vc - vc.T + v @ u @ v.T,
+        (1, 1): traces(of_u, slopes),
+        (1, 2): 2.0 * traces(of_g * g, slopes) - v @ v.T,
+        (2, 0): 0.5 * traces(slopes, slopes),
+        (2, 1): 0.5 * traces(slopes * u, slopes),
+    }
+
+
+def _frame_moments(products):
+    """Moments of the score with the stripe of each frame (U5)."""
+    slopes, g, u, of_u, of_g, v, c, _, crossing = products
+    u0 = u - np.eye(len(g))
     rows = u0.sum(axis=1)
-    score = {key: np.zeros((m, m)) for key in ((0, 2), (0, 3), (1, 1), (1, 2), (2, 1))}
-    by_frame = {key: np.zeros((m, n_t)) for key in score}
-    v, c = np.einsum("aij,ij->ai", slopes, u), np.zeros((m, n_t))
-    for a, slope in enumerate(slopes):
-        ju, gg = slope @ u, (slope * g) @ g  # J u and G g of (U4)
-        ggg = g @ gg
-        c[a] = np.diag(ggg)
-        matrices = 0.5 * (u @ ju), ggg * g, ju, 2.0 * gg * g, 0.5 * slope * u
-        for key, matrix in zip(score, matrices, strict=True):
-            score[key][a] = flat @ matrix.ravel()
-            by_frame[key][a] = _stripes(matrix)
 
     def with_frames(vectors):
         """Products with the vector v of each frame's stripe."""
         return vectors @ u0 + rows * vectors
 
-    crossing, crossing_by_frame = _crossing(slopes, g)
-    vu, vc = v @ u, v @ c.T
-    score[0, 3] += 0.5 * crossing - vc - vc.T + vu @ v.T
-    c_of_frames = 2.0 * v @ (g * ((g - np.eye(n_t)) @ g)).T
-    by_frame[0, 3] += 0.5 * crossing_by_frame - with_frames(c) - c_of_frames + with_frames(vu)
-    score[1, 2] -= v @ v.T
-    by_frame[1, 2] -= with_frames(v)
-    return score | {(2, 0): 0.5 * flat @ flat.T}, by_frame | {(2, 0): slopes.sum(axis=2)}
+    # The stripes of u J u and of (g G g)∘g, which are symmetric.
+    uju = 2.0 * (of_u.sum(axis=2) @ u - np.einsum("ij,aji->ai", u, of_u))
+    ggg = 2.0 * (np.stack([np.einsum("ij,ij->i", g @ part, g) for part in of_g]) - c)
+    c_of_frames = 2.0 * v @ (g * ((g - np.eye(len(g))) @ g)).T
+    return {
+        (0, 2): 0.5 * uju,
+        (0, 3): ggg + 0.5 * crossing - with_frames(c) - c_of_frames + with_frames(v @ u),
+        (1, 1): _stripes(of_u),
+        (1, 2): _stripes(2.0 * of_g * g) - with_frames(v),
+        (2, 0): slopes.sum(axis=2),
+        (2, 1): _stripes(0.5 * slopes * u),
+    }
 
 
 def _residual_moments(g, score):

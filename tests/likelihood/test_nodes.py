@@ -5,7 +5,7 @@ import pytest
 import reference
 from white_noise import TRUTH, on_every_pair, problem_of
 
-from homodyne_lib.likelihood.strips import exact_sums
+from homodyne_lib.likelihood.exact_sums import exact_sums
 from homodyne_lib.model.kernels import g1_total
 from homodyne_lib.model.layouts import PairLayout
 

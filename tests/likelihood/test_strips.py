@@ -7,7 +7,8 @@ import pytest
 from pair_cases import case
 from white_noise import TRUTH, problem_of
 
-from homodyne_lib.likelihood.strips import exact_sums, strips
+from homodyne_lib.likelihood.exact_sums import exact_sums
+from homodyne_lib.likelihood.strips import strips
 from homodyne_lib.model import kernels
 from homodyne_lib.model.layouts import PairLayout
 

@@ -25,7 +25,8 @@ from homodyne_lib.sampling.posterior import ShardPosterior
 from homodyne_lib.sampling.sandwich import adjust_draws
 from homodyne_lib.simulation import field_factor, simulate_speckle_c2
 from homodyne_lib.uncertainty.calibration import calibrate
-from homodyne_lib.uncertainty.speckle_moments import model_matrices, speckle_moments
+from homodyne_lib.likelihood.strips import model_matrices
+from homodyne_lib.uncertainty.speckle_moments import speckle_moments
 
 PHI = np.array([-40.0, 0.0, 30.0, 60.0])
 MODES = ["static", "laminar_flow"]

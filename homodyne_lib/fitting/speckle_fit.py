@@ -1,0 +1,125 @@
+"""The fit in the metric of speckle noise, from minima that least squares found.
+
+Every minimum descends in one metric, that of the best, so that their χ² can be compared. The metric is then taken at the best
+result, and the descent repeated, until it does not matter. In the end the metric is frozen: errors, posterior and tests use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from homodyne_lib.fitting.descent import solve
+from homodyne_lib.fitting.nlsq import NlsqFit, distinct_basins, summarise
+from homodyne_lib.likelihood.problem import Problem
+from homodyne_lib.likelihood.speckle_metric import SpeckleMetric
+
+__all__ = ["MetricState", "SpeckleFit", "fit_speckle", "in_frozen_metric"]
+
+_ROUNDS = 4  # of the metric, at most
+_STEP = 0.05  # [errors] that a fit may move by when the metric is taken anew
+_TOLERANCE = 1e-3  # of χ² [residual variances], at which a descent ends
+
+
+@dataclass(frozen=True, eq=False)
+class MetricState:
+    """Numbers from which the metric of a fit can be made again.
+
+    Attributes
+    ----------
+    values : ndarray, shape (p + n_scaling,)
+        Physical parameters [units of the parameter table] and scaling coefficients at which the covariance was taken.
+    shot : ndarray, shape (n_phi,)
+        1/counts.
+    weight : ndarray, shape (n_phi,)
+        Weight of each angle.
+    """
+
+    values: np.ndarray
+    shot: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SpeckleFit:
+    """A fit in the metric of speckle noise.
+
+    Attributes
+    ----------
+    fit : NlsqFit
+    problem : Problem
+        In the frozen metric.
+    state : MetricState
+    rounds : int
+        How often the metric was taken.
+    """
+
+    fit: NlsqFit
+    problem: Problem
+    state: MetricState
+    rounds: int
+
+
+def in_frozen_metric(problem: Problem, state: MetricState, threads: int = 1) -> Problem:
+    """Put a problem into the metric in which it was fitted."""
+    metric = SpeckleMetric.at(problem, state.values, state.shot, threads)
+    return replace(problem, metric=metric, weight=state.weight)
+
+
+def fit_speckle(
+    problem: Problem,
+    values,
+    minima: Sequence[np.ndarray],
+    shot,
+    *,
+    bounds: Mapping[str, Sequence[float]] | None = None,
+    fixed: Mapping[str, float] | None = None,
+    max_evaluations: int = 200,
+    threads: int = 1,
+) -> SpeckleFit:
+    """Fit physical parameters and scaling in the metric of speckle noise.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of least squares, with its record.
+    values : array_like, shape (p + n_scaling,)
+        Least-squares fit.
+    minima : sequence of ndarray, shape (p,)
+        Physical parameters of the minima that least squares found, the best first [units of the parameter table].
+    shot : array_like, shape (n_phi,)
+        1/counts of each angle; only the weights depend on them.
+    bounds, fixed : mapping, optional
+        As of :func:`~homodyne_lib.fitting.nlsq.fit_nlsq`.
+    max_evaluations : int
+        Evaluations allowed to each descent.
+    threads : int
+
+    Returns
+    -------
+    SpeckleFit
+    """
+    values, p = np.asarray(values, dtype=float), len(problem.names)
+    starts, n_evaluations = list(minima), 0
+    for number in range(1, _ROUNDS + 1):
+        metric = SpeckleMetric.at(problem, values, shot, threads)
+        weighted = problem.in_metric(metric, values[:p])
+        tolerance = _TOLERANCE / problem.n_points
+        trials = [solve(weighted, start, bounds, fixed, max_evaluations, tolerance) for start in starts]
+        n_evaluations += sum(outcome.n_evaluations for _, outcome in trials)
+        basins = distinct_basins(weighted, trials)
+        fit = summarise(weighted, basins, dict(fixed or {}), bounds, n_evaluations, max_evaluations)
+        state = MetricState(values, np.asarray(shot, dtype=float), weighted.weight)
+        step, values = fit.values - values, fit.values
+        if _length(step, fit) < _STEP:
+            break
+        starts = [basin.params for basin in basins]
+    return SpeckleFit(fit, weighted, state, number)
+
+
+def _length(step, fit: NlsqFit) -> float:
+    """Largest step of a number [errors], as far as it has one."""
+    known = np.isfinite(fit.errors)
+    return float(np.max(np.abs(step[known] / fit.errors[known]), initial=0.0))
