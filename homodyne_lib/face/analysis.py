@@ -40,15 +40,17 @@ def fit(
     fourier_order: int = 2,
     shear_convention: Convention = "spec",
     uncertainty: Literal["speckle", "independent"] = "speckle",
+    estimator: Literal["speckle", "least_squares"] = "speckle",
     starts: int = 64,
     start: Mapping[str, float] | None = None,
     fixed: Mapping[str, float] | None = None,
     bounds: Mapping[str, Sequence[float]] | None = None,
     max_evaluations: int = 200,
     seed: int = 1,
+    threads: int = 1,
     progress: Progress = silent,
 ) -> Fit:
-    """Fit the model by least squares, with the errors that the residuals call for.
+    """Fit the model, with the errors that the residuals call for.
 
     Parameters
     ----------
@@ -63,6 +65,8 @@ def fit(
     shear_convention : {"spec", "published"}
     uncertainty : {"speckle", "independent"}
         Noise behind the errors; independent entries of c2 make them too small.
+    estimator : {"speckle", "least_squares"}
+        Whether pairs of frames weigh by the covariance of this noise or all the same. For independent noise both are one.
     starts : int
         Starting points that are screened; 0 leaves the search to ``start``.
     start, fixed : mapping of str to float, optional
@@ -72,6 +76,8 @@ def fit(
     max_evaluations : int
         Evaluations of the model allowed to one descent.
     seed : int
+    threads : int
+        Angles are computed side by side in so many; the result does not depend on it.
     progress : callable
 
     Returns
@@ -99,7 +105,9 @@ def fit(
         seed=seed,
         progress=progress,
     )
-    return calibrate(result, progress=progress) if uncertainty == "speckle" else result
+    if uncertainty == "independent":
+        return result
+    return calibrate(result, estimator, max_evaluations=max_evaluations, threads=threads, progress=progress)
 
 
 def _made_from(fit: Fit) -> FitInput:
@@ -108,12 +116,22 @@ def _made_from(fit: Fit) -> FitInput:
     return fit.made_from
 
 
-def calibrate(fit: Fit, *, progress: Progress = silent) -> Fit:
+def calibrate(
+    fit: Fit,
+    estimator: Literal["speckle", "least_squares"] = "speckle",
+    *,
+    max_evaluations: int = 200,
+    threads: int = 1,
+    progress: Progress = silent,
+) -> Fit:
     """Give a fit the errors that its residuals call for, as :func:`fit` does unless told otherwise.
 
     Parameters
     ----------
     fit : Fit
+    estimator : {"speckle", "least_squares"}
+        Whether to fit once more in the metric of the noise.
+    max_evaluations, threads : int
     progress : callable
 
     Returns
@@ -126,9 +144,19 @@ def calibrate(fit: Fit, *, progress: Progress = silent) -> Fit:
         If the fit was read from a file.
     """
     made = _made_from(fit)
-    made_from = made.record, made.data, made.quantiles
-    found = calibrated(fit, *made_from, fourier_order=made.fourier_order, fixed=made.fixed, progress=progress)
-    return replace(fit, calibration=found)
+    return calibrated(
+        fit.least_squares or fit,
+        made.record,
+        made.data,
+        made.quantiles,
+        estimator=estimator,
+        fourier_order=made.fourier_order,
+        fixed=made.fixed,
+        bounds=made.bounds,
+        max_evaluations=max_evaluations,
+        threads=threads,
+        progress=progress,
+    )
 
 
 def sample(
@@ -185,6 +213,7 @@ def sample(
             fit,
             made.quantiles,
             n_shards,
+            record=made.record if n_shards == 1 else None,
             fourier_order=made.fourier_order,
             bounds=made.bounds,
             fixed=made.fixed,

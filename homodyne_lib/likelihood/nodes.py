@@ -59,6 +59,11 @@ class Nodes:
     sinc_prefactor: float
     convention: str = field(metadata={"static": True})
 
+    @property
+    def in_words(self) -> str:
+        """How many there are."""
+        return f"{self.weight.size} nodes for each angle"
+
     def u(self, params):
         """g1² at the nodes, (n_phi, N), or (1, N) without flow, at physical parameters [units of the parameter table]."""
         return kernels.g1_total(params, self.layout, self.wq_dt, self.sinc_prefactor, self.convention) ** 2

@@ -187,6 +187,16 @@ class SpeckleMetric:
         """:meth:`sums` at many parameter vectors, (n, n_phi, 3)."""
         return np.array([self.sums(row) for row in np.asarray(params, dtype=float)])
 
+    def snapshots(self, params, of_whitened: Callable[[AngleMetric, Whitened], Any]) -> list[tuple[Any, Any, Any]]:
+        """For each angle what a function makes of u at many parameter vectors, (n, p), and their products with 1 and y, (n,)."""
+
+        def of_angle(k):
+            u = np.stack([_u(row, self.experiment, k, self.convention) for row in params])
+            ones, data = self._with_known(k, u).T
+            return of_whitened(self.angles[k], self.angles[k].whitened(u)), ones, data
+
+        return side_by_side(of_angle, range(self.experiment.phi.size), self.threads)
+
     def over_angles(self, params, work: Callable[..., Any], slopes: bool = True) -> list[Any]:
         """Results of ``work(k, matrices)`` at each angle k, with the model's matrices there.
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from homodyne_lib.model.rates import calculate_diffusion_coefficient, calculate_shear_rate
 
-__all__ = ["CURVES", "band", "rate_curves"]
+__all__ = ["CURVES", "band", "rate_curves", "rate_slopes"]
+
+_STEP = 1e-30  # of the derivatives by complex steps
 
 CURVES = {
     "D": (calculate_diffusion_coefficient, ("D0", "alpha", "D_offset")),
@@ -37,6 +39,32 @@ def rate_curves(draws: Mapping[str, np.ndarray], time, dt: float, curve: str) ->
     """
     function, names = CURVES[curve]
     return function(np.asarray(time, dtype=float), *(np.reshape(draws[name], (-1, 1)) for name in names), dt=dt)
+
+
+def rate_slopes(params: Mapping[str, float], time, dt: float, curve: str) -> tuple[np.ndarray, np.ndarray]:
+    """Evaluate a rate and its derivatives with respect to its parameters, by complex steps.
+
+    Parameters
+    ----------
+    params : mapping of str to float
+        [units of the parameter table]
+    time : array_like, shape (n,)
+        [s]
+    dt : float
+        Frame interval [s].
+    curve : {"D", "gamma_dot"}
+
+    Returns
+    -------
+    rate : ndarray, shape (n,)
+        D(t) [Å²/s] or γ̇(t) [1/s].
+    slopes : ndarray, shape (n, 3)
+        In the order of ``CURVES``.
+    """
+    names = CURVES[curve][1]
+    steps = np.array([params[name] for name in names]) + _STEP * 1j * np.eye(len(names))
+    values = rate_curves(dict(zip(names, steps.T, strict=True)), time, dt, curve)
+    return values[0].real, values.imag.T / _STEP
 
 
 def band(curves, probability: float) -> tuple[np.ndarray, np.ndarray]:

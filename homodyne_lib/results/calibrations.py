@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from homodyne_lib.results.shown import Shown, number
-from homodyne_lib.results.typed_json import UNBOUNDED, JsonFile
+from homodyne_lib.results.typed_json import OPTIONAL_KEY, UNBOUNDED, JsonFile
 
 __all__ = ["Calibration", "Covariance"]
 
@@ -42,14 +42,14 @@ class Covariance:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Calibration(Shown, JsonFile):
-    """Errors of a fit under the noise of its residuals; the content of calibration.json.
+    """Errors of the quoted fit under the noise of its residuals; the content of calibration.json.
 
     Attributes
     ----------
     noise : str
         ``speckle`` or ``independent``: which noise the residuals show.
     note, sentence : str
-        What the residuals show, and how much larger the errors are than those of independent entries of c2.
+        What the residuals show, and how the errors compare with those of independent entries of c2, or of least squares.
     pixels : ndarray, shape (n_phi,)
         Independent pixels; infinite where noise is independent.
     bin_pixels : ndarray of int, shape (n_phi,), or None
@@ -61,12 +61,14 @@ class Calibration(Shown, JsonFile):
     stripes : float
         Mean square of the sums over all pairs of a frame, over what independent noise gives.
     errors, ratios : dict of str to float
-        Calibrated errors [unit], and how many times those of independent entries they are.
+        Calibrated errors [unit], and how many times those of independent residuals in the metric of the fit they are.
     covariance : Covariance
     names : list of str
         Of ``information`` and ``assumed``: all parameters and coefficients.
     information, assumed : ndarray, shape (n, n)
-        Godambe's information, and that of independent noise.
+        Godambe's information, and that of the likelihood that is sampled.
+    least_squares, speckle : Calibration or None
+        Of the fits in ``nlsq.json`` of those names; None where it has none.
     """
 
     noise: str
@@ -84,6 +86,8 @@ class Calibration(Shown, JsonFile):
     names: list[str]
     information: np.ndarray
     assumed: np.ndarray
+    least_squares: Calibration | None = field(default=None, metadata=OPTIONAL_KEY)
+    speckle: Calibration | None = field(default=None, metadata=OPTIONAL_KEY)
 
     def _heading(self) -> str:
         return f"Calibration, {self.noise} noise. {self.note} {self.sentence}"

@@ -1,4 +1,4 @@
-"""What a fit was held against: shapes that noise does not have, and a fit without flow."""
+"""What a fit was held against: shapes that noise does not have, a fit without flow, and a fit in another metric."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["FlowTest", "MisfitReport"]
+__all__ = ["FitAgreement", "FlowTest", "MisfitReport"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,4 +52,30 @@ class FlowTest:
     degrees_of_freedom: int
     p_value: float
     detected: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class FitAgreement:
+    """Whether the fits by least squares and in the metric of speckle noise differ by more than they may.
+
+    Attributes
+    ----------
+    differences : dict of str to float
+        Least squares less the other fit, to first order [standard deviations of the difference].
+    chi2 : float
+        Of all differences together.
+    degrees_of_freedom : int
+    p_value : float
+        Chance of a larger χ² where the model is right.
+    rejected : bool
+        Whether the model is rejected, and least squares quoted.
+    sentence : str
+    """
+
+    differences: dict[str, float]
+    chi2: float
+    degrees_of_freedom: int
+    p_value: float
+    rejected: bool
     sentence: str

@@ -11,19 +11,23 @@ from scipy.special import chdtrc
 from homodyne_lib.fitting.identifiability import THREE_SIGMA
 from homodyne_lib.fitting.nlsq import NlsqFit
 from homodyne_lib.likelihood.problem import Problem
-from homodyne_lib.model.parameters import unit_of
+from homodyne_lib.model.parameters import PARAMETERS, unit_of
 from homodyne_lib.results.calibrations import Calibration, Covariance
-from homodyne_lib.results.fit_checks import FlowTest, MisfitReport
+from homodyne_lib.results.fit_checks import FitAgreement, FlowTest, MisfitReport
 from homodyne_lib.results.fits import AngleScaling, Fit, FittedParameter
 from homodyne_lib.uncertainty.calibration import NoiseCalibration
+from homodyne_lib.uncertainty.two_fits import Agreement
 
-__all__ = ["calibration_record", "fit_record", "flow_test"]
+__all__ = ["agreement_record", "calibration_record", "compared", "fit_record", "flow_test"]
 
 # Independent pixels over pixels of a bin above which the reader is told; in records of 60 frames M scatters by 0.3.
 _TOO_MANY = 2.0
+_APART = 3.0  # standard deviations from which a parameter is named that two fits disagree on
 
 
-def fit_record(fit: NlsqFit, problem: Problem, analysis_mode: str, sigma: ArrayLike, misfit: MisfitReport) -> Fit:
+def fit_record(
+    fit: NlsqFit, problem: Problem, analysis_mode: str, sigma: ArrayLike, misfit: MisfitReport, notes: Sequence[str] = ()
+) -> Fit:
     """Collect the result of a fit: no times, no hosts, only what follows from data, configuration and code.
 
     Parameters
@@ -34,7 +38,9 @@ def fit_record(fit: NlsqFit, problem: Problem, analysis_mode: str, sigma: ArrayL
     sigma : array_like, shape (n_phi,)
         Noise that weighted the residuals.
     misfit : MisfitReport
-        Of the same fit; what it detected is the first of the warnings.
+        Of the least-squares fit; what it detected is among the warnings.
+    notes : sequence of str
+        Warnings that come before those of the fit.
 
     Returns
     -------
@@ -46,6 +52,7 @@ def fit_record(fit: NlsqFit, problem: Problem, analysis_mode: str, sigma: ArrayL
     n_phi = len(contrast)
     determined = np.flatnonzero(np.isfinite(fit.errors))
     return Fit(
+        estimator="least_squares" if problem.metric is None else "speckle",
         analysis_mode=analysis_mode,
         per_angle_mode=scaling.mode,
         shear_convention=problem.convention,
@@ -63,7 +70,7 @@ def fit_record(fit: NlsqFit, problem: Problem, analysis_mode: str, sigma: ArrayL
         sigma=np.asarray(sigma),
         converged=fit.converged,
         message=fit.message,
-        warnings=[*([misfit.sentence] if misfit.detected else []), *fit.warnings],
+        warnings=[*notes, *([misfit.sentence] if misfit.detected else []), *fit.warnings],
         basins=fit.basins,
         n_evaluations=fit.n_evaluations,
         misfit=misfit,
@@ -109,6 +116,57 @@ def calibration_record(
         names=calibration.names,
         information=calibration.information,
         assumed=calibration.assumed,
+    )
+
+
+def agreement_record(agreement: Agreement) -> FitAgreement:
+    """Say whether two fits agree.
+
+    Parameters
+    ----------
+    agreement : Agreement
+
+    Returns
+    -------
+    FitAgreement
+    """
+    differences = dict(zip(agreement.names, agreement.differences.tolist(), strict=True))
+    numbers = (
+        f"χ² = {agreement.chi2:.3g} for {agreement.degrees_of_freedom} differences between least squares and the fit in the "
+        f"metric of speckle noise, p = {agreement.p_value:.2g}"
+    )
+    if agreement.rejected:
+        apart = sorted(differences, key=lambda name: -abs(differences[name]))
+        apart = [name for name in apart if abs(differences[name]) > _APART] or apart[:1]
+        named = ", ".join(f"{name} by {abs(differences[name]):.2g}" for name in apart)
+        sentence = (
+            f"The two fits disagree, so that the model or the noise is not as assumed ({numbers}): {named} standard "
+            "deviations of the difference. Least squares is quoted, which leans less on the noise."
+        )
+    else:
+        sentence = f"The two fits agree ({numbers})."
+    about = agreement.chi2, agreement.degrees_of_freedom, agreement.p_value, agreement.rejected
+    return FitAgreement(differences, *about, sentence)
+
+
+def compared(quoted: Calibration, least_squares: Calibration) -> str:
+    """Say how errors of a fit in the metric of speckle noise compare with those of least squares.
+
+    Parameters
+    ----------
+    quoted, least_squares : Calibration
+
+    Returns
+    -------
+    str
+    """
+    names = [name for name in quoted.errors if name in least_squares.errors and name in PARAMETERS]
+    gains = np.array([least_squares.errors[name] / quoted.errors[name] for name in names])
+    if not names:
+        return quoted.sentence
+    return (
+        f"Errors are {np.exp(np.mean(np.log(gains))):.2g} times smaller than those of least squares (geometric mean over "
+        f"{len(names)} parameters; {gains.min():.2g} to {gains.max():.2g})."
     )
 
 

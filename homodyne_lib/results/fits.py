@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from homodyne_lib.fitting.certificate import Certificate
+from homodyne_lib.fitting.speckle_fit import MetricState
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.model.curves import CURVES
@@ -17,7 +18,7 @@ from homodyne_lib.model.parameters import is_static
 from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.model.scaling import PerAngleScaling, per_angle_scaling
 from homodyne_lib.results.calibrations import Calibration, Covariance
-from homodyne_lib.results.fit_checks import FlowTest, MisfitReport
+from homodyne_lib.results.fit_checks import FitAgreement, FlowTest, MisfitReport
 from homodyne_lib.results.shown import Shown, number
 from homodyne_lib.results.typed_json import IN_MEMORY, OPTIONAL_KEY, JsonFile
 
@@ -52,6 +53,10 @@ class QuantileScaling(JsonFile):
         """Contrast and offset over the angles in a mode (:func:`~homodyne_lib.model.scaling.per_angle_scaling`)."""
         return per_angle_scaling(mode, self.phi, self.contrast, self.offset, fourier_order)
 
+    def warnings_in(self, mode: str) -> list[str]:
+        """Warnings that bear on a fit in a mode: only where contrast and offset are held do they lean on the estimates."""
+        return self.warnings if mode.startswith("constant") else []
+
 
 @dataclass(frozen=True)
 class FittedParameter:
@@ -60,7 +65,7 @@ class FittedParameter:
     Attributes
     ----------
     value, error : float
-        [unit]; the error is that of independent entries of c2, and NaN where it is not defined.
+        [unit]; the error is that of independent residuals in the metric of the fit, and NaN where it is not defined.
     unit : str
     at_bound : bool
     """
@@ -73,7 +78,7 @@ class FittedParameter:
 
 @dataclass(frozen=True, eq=False)
 class AngleScaling:
-    """Fitted contrast and offset of each angle, with the errors of independent entries of c2.
+    """Fitted contrast and offset of each angle, with the errors of independent residuals.
 
     Attributes
     ----------
@@ -114,10 +119,12 @@ class FitInput:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Fit(Shown, JsonFile):
-    """Result of a least-squares fit; the content of nlsq.json.
+    """Result of a fit; the content of nlsq.json.
 
     Attributes
     ----------
+    estimator : str
+        ``least_squares``, or ``speckle`` for a fit in the metric of speckle noise.
     analysis_mode, per_angle_mode, shear_convention : str
     parameters : dict of str to FittedParameter
         Physical parameters, in order.
@@ -125,8 +132,9 @@ class Fit(Shown, JsonFile):
     coefficients : dict of str to float
         Free numbers of contrast and offset, in order.
     covariance : Covariance
-        Of independent entries of c2, of the parameters and coefficients that have an error.
+        Of independent residuals in the metric, of the parameters and coefficients that have an error.
     chi2, reduced_chi2 : float
+        In the metric of speckle noise each angle weighs as much as its residuals are small, so that the second is near 1.
     n_points, n_free : int
         Pairs of frames, and free numbers.
     sigma : ndarray, shape (n_phi,)
@@ -141,15 +149,24 @@ class Fit(Shown, JsonFile):
         Of χ² and its slopes, in the last descents.
     misfit : MisfitReport
     certificate : Certificate or None
-        None in files of older versions.
+        None for a fit that uses no nodes.
     flow_test : FlowTest or None
         None where the model has no flow.
+    metric : MetricState or None
+        From what the metric of speckle noise can be made again; None in least squares.
+    agreement : FitAgreement or None
+        Comparison of both fits; None where there is one.
+    least_squares : Fit or None
+        That fit, where both were made.
+    speckle : Fit or None
+        The fit in the metric of speckle noise, where it was made and is not quoted.
     calibration : Calibration or None
         Errors that the residuals call for; calibration.json holds it.
     made_from : FitInput or None
         None where the fit was read from a file.
     """
 
+    estimator: str
     analysis_mode: str
     per_angle_mode: str
     shear_convention: str
@@ -170,8 +187,23 @@ class Fit(Shown, JsonFile):
     misfit: MisfitReport
     certificate: Certificate | None = field(default=None, metadata=OPTIONAL_KEY)
     flow_test: FlowTest | None = field(default=None, metadata=OPTIONAL_KEY)
+    metric: MetricState | None = field(default=None, metadata=OPTIONAL_KEY)
+    agreement: FitAgreement | None = field(default=None, metadata=OPTIONAL_KEY)
+    least_squares: Fit | None = field(default=None, metadata=OPTIONAL_KEY)
+    speckle: Fit | None = field(default=None, metadata=OPTIONAL_KEY)
     calibration: Calibration | None = field(default=None, metadata=IN_MEMORY)
     made_from: FitInput | None = field(default=None, metadata=IN_MEMORY)
+
+    def with_calibration(self, calibration: Calibration | None) -> Fit:
+        """The fit, and the other one beside it, with the content of calibration.json."""
+        if calibration is None:
+            return self
+        others = {
+            name: replace(fit, calibration=getattr(calibration, name))
+            for name, fit in (("least_squares", self.least_squares), ("speckle", self.speckle))
+            if fit is not None
+        }
+        return replace(self, calibration=calibration, **others)
 
     @property
     def values(self) -> dict[str, float]:
@@ -250,6 +282,6 @@ class Fit(Shown, JsonFile):
         return ["parameter", "unit", "value", errors, ""], rows
 
     def _notes(self) -> list[str]:
-        flow = [] if self.flow_test is None else [self.flow_test.sentence]
+        flow = [test.sentence for test in (self.agreement, self.flow_test) if test is not None]
         rates = [] if self.is_static else [f"Shear rates: {convention_in_words(self.shear_convention)}."]
         return [*flow, *rates, *(f"Warning: {text}" for text in self.warnings)]

@@ -15,6 +15,7 @@ from jax.scipy.linalg import cho_solve
 
 from homodyne_lib.likelihood.nodes import Nodes
 from homodyne_lib.likelihood.normal_equations import scaling_equations
+from homodyne_lib.likelihood.span import Span
 from homodyne_lib.model.backend import pytree, register_pytrees
 from homodyne_lib.model.scaling import PerAngleScaling
 from homodyne_lib.sampling.coordinates import Coordinates
@@ -60,13 +61,16 @@ class ShardDensity:
 
     Attributes
     ----------
-    nodes : Nodes
+    nodes : Nodes or Span
+        What gives the sums over pairs, or inner products in their place.
     coordinates : Coordinates
     scaling : PerAngleScaling
     weight : ndarray, shape (n_phi,)
         1/σ² of each angle.
+    pairs : ndarray, shape (n_phi,)
+        Pairs of frames at each angle.
     y_moments : ndarray, shape (n_phi, 3)
-        n, Σy, Σy² over the pairs of each angle, y = c2 - data_mean.
+        Σ1, Σy, Σy² over the pairs of each angle, y = c2 - data_mean, or inner products in their place.
     data_mean : float
     n_shards : int
         K; the prior enters to the power 1/K.
@@ -76,10 +80,11 @@ class ShardDensity:
         The fitted coefficients for data of which the mean was taken.
     """
 
-    nodes: Nodes
+    nodes: Nodes | Span
     coordinates: Coordinates
     scaling: PerAngleScaling
     weight: np.ndarray
+    pairs: np.ndarray
     y_moments: np.ndarray
     data_mean: float
     n_shards: int
@@ -110,7 +115,7 @@ class ShardDensity:
             sums = self.nodes.sums(self.coordinates.params(x))
         n, y1, yy = self.y_moments.T
         weight = self.weight * jnp.exp(-2.0 * x[-1])
-        rest = 2.0 * (jnp.sum(n) * x[-1] - self.coordinates.log_prior(x) / self.n_shards)
+        rest = 2.0 * (jnp.sum(self.pairs) * x[-1] - self.coordinates.log_prior(x) / self.n_shards)
         if self.scaling.fixed is not None:
             contrast, offset = self.scaling.fixed[0], self.scaling.fixed[1] - self.data_mean
             uu, u1, uy = sums.T

@@ -78,7 +78,7 @@ def sample_shard(
     """
     depth = _DEPTH_OF_SHORT_STEPS if target_acceptance > _SHORT_STEPS else _DEPTH
     settings = _Settings(n_warmup, target_acceptance, depth, adapt_mass)
-    progress(f"{posterior.density.shard.nodes.weight.size} nodes for each angle")
+    progress(posterior.density.shard.nodes.in_words)
     work = partial(_chains, posterior.density, settings, seed, n_chains, n_draws, progress)
     x, slope, stats = (np.stack(parts) for parts in zip(*shared_out(work, n_chains, n_processes), strict=True))
     by_name = {

@@ -17,11 +17,14 @@ docs/posterior.md.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from homodyne_lib.likelihood.nodes import Nodes
 from homodyne_lib.likelihood.problem import Problem
+from homodyne_lib.likelihood.span import Span, make_span
 from homodyne_lib.model.backend import require_float64
 from homodyne_lib.model.matrices import map_eigenvalues, unit_diagonal
 from homodyne_lib.model.scales import prior_normal
@@ -45,7 +48,9 @@ _LONGEST_STEP = 1.0
 # compared at _N_TRIALS draws of the expected law, except where the density is lower than its highest by more than _FAR.
 _N_TRIALS, _FAR, _CLOSE = 16, 20.0, 0.05
 _FINENESS = (6, 8, 10, 12, 14, 16, 20, 24, 32)
-_WEIGHED = 64  # draws, in the end
+# Snapshots of the metric are taken _REACH standard deviations about the centre.
+_SNAPSHOTS, _REACH = (32, 64, 128), 1.5
+_WEIGHED = (64, 24)  # draws, in the end; fewer where each takes a pass over all pairs
 
 _log_densities = over_draws(lambda density, x, sums: density.log_density(x, sums))
 
@@ -86,7 +91,7 @@ class ShardPosterior:
     def __init__(self, problem: Problem, values, n_shards: int = 1, bounds=None, fixed=None, noise_scale=None):
         require_float64()
         self.problem, self.n_shards = problem, n_shards
-        self._finest = problem.nodes_of(problem.data.fineness)
+        self._finest = problem.metric or problem.nodes_of(problem.data.fineness)
         values = np.asarray(values, dtype=float)
         about = values[: len(problem.names)]
         self.coordinates = Coordinates(problem.names, problem.experiment.time, bounds, fixed, about)
@@ -100,7 +105,8 @@ class ShardPosterior:
             coordinates=self.coordinates,
             scaling=scaling,
             weight=problem.weight,
-            y_moments=problem.data.y_moments,
+            pairs=problem.data.y_moments[:, 0],
+            y_moments=problem.y_moments,
             data_mean=problem.data.centre,
             n_shards=n_shards,
             origin=origin,
@@ -136,7 +142,7 @@ class ShardPosterior:
         # Shards of one record need a common centre, which one shard alone cannot find.
         if self.n_shards == 1 and self._strays(params, x):
             slower = np.where(coordinates.flow_rate, 0.1 * x, x)
-            x, precision, prior, gradient = at(climb(self._shard, [x, slower]))
+            x, precision, prior, gradient = at(climb(self._of_least_squares(), [x, slower]))
         scaling, pull = values[len(params) :], np.zeros(len(self.names))
         pull[: n - 1] = gradient[: n - 1]
         pull[n:] = self.n_shards * self._shard.prior_precision * (self._shard.prior_mean - scaling)
@@ -145,6 +151,11 @@ class ShardPosterior:
         length = np.sqrt(step @ scaled @ step)
         step = step / size * min(1.0, _LONGEST_STEP / max(length, _LONGEST_STEP))
         return np.append(x, scaling) + step, precision, prior
+
+    def _of_least_squares(self) -> ShardDensity:
+        """The density on nodes in whose neighbourhood that of another metric has its mode."""
+        data = self.problem.data
+        return replace(self._shard, nodes=self.problem.nodes, weight=data.sigma**-2.0, y_moments=data.y_moments)
 
     def _strays(self, params, x) -> bool:
         """Whether χ² is far higher at the coordinates of a fit than at the fit, as when its shear rate changes sign."""
@@ -178,12 +189,22 @@ class ShardPosterior:
         params = params_of_draws(self.coordinates, x)
         wanted = _log_densities(density, x, self._finest.sums_of_many(params))
         near = ~(wanted < wanted.max() - _FAR)
-        for fineness in _FINENESS:
-            nodes = self.problem.nodes_of(fineness)
+        for nodes in self._ladder(density):
             actual = _log_densities(density, x, nodes.sums_of_many(params))
             if np.ptp((actual - wanted)[near]) < _CLOSE:
                 return replace(density, shard=replace(self._shard, nodes=nodes))
-        return replace(density, shard=replace(self._shard, nodes=self._finest))
+        # Snapshots do not give the density of every point; how much that matters the weights of draws show.
+        return replace(density, shard=replace(self._shard, nodes=nodes if self.problem.metric else self._finest))
+
+    def _ladder(self, density: Density) -> Iterator[Nodes | Span]:
+        """Nodes from coarse to fine, or snapshots of the metric from few to many."""
+        if self.problem.metric is None:
+            yield from (self.problem.nodes_of(fineness) for fineness in _FINENESS)
+            return
+        for number in _SNAPSHOTS:
+            z = _REACH * np.random.default_rng(1).standard_normal((number, len(density.factor)))
+            x = np.array([density.place(row) for row in z])
+            yield make_span(self.problem, params_of_draws(self.coordinates, x))
 
     def node_share(self, x) -> float:
         """How many draws count where each is weighed by the density of the finest nodes over that of the nodes in use.
@@ -199,7 +220,7 @@ class ShardPosterior:
             Effective number over number: 1 where the densities are the same.
         """
         x = np.reshape(x, (-1, np.shape(x)[-1]))[:, : len(self.density.factor)]
-        x = x[:: max(1, len(x) // _WEIGHED)]
+        x = x[:: max(1, len(x) // _WEIGHED[self.problem.metric is not None])]
         params = params_of_draws(self.coordinates, x)
         finest, actual = (
             _log_densities(self.density, x, nodes.sums_of_many(params))

@@ -70,10 +70,7 @@ def fitted(
     problem, found = fit(analysis_mode, starts, start=start or None, fixed=fixed, bounds=bounds)
     progress(f"χ²/dof = {found.reduced_chi2:.4g} from {found.n_points} points; {found.message}")
     misfit = misfit_report(problem, found, record.frames)
-    result = fit_record(found, problem, analysis_mode, record.sigma, misfit)
-    if per_angle_mode.startswith("constant"):
-        # Only these modes lean on the quantile estimates.
-        result = replace(result, warnings=[*quantiles.warnings, *result.warnings])
+    result = fit_record(found, problem, analysis_mode, record.sigma, misfit, quantiles.warnings_in(per_angle_mode))
     if not is_static(analysis_mode):
         # Without start values it needs a search, also where the configuration leaves that out.
         _, static = fit("static", max(starts, 1), fixed={}, bounds={})

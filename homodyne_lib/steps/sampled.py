@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from homodyne_lib.io.correlations import RowBand
+from homodyne_lib.fitting.speckle_fit import in_frozen_metric
+from homodyne_lib.io.correlations import Correlations, RowBand
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.results.fits import Fit, QuantileScaling
@@ -22,6 +23,10 @@ from homodyne_lib.sampling.shard_files import Proposals, ShardDraws
 
 __all__ = ["sampled", "seed_of", "shard_posterior", "weighed"]
 
+ONE_SHARD = (
+    "{n_shards} shards are asked for, but in the metric of speckle noise all pairs of frames belong together. Choose shards "
+    "auto, or the estimator least_squares."
+)
 # Times the adaptation, and shares of the rejected steps: plainly; where the law may have corners and a mass matrix is
 # learnt, or in a second attempt; for both.
 WARMUP, REJECTED = (1, 3, 5), (1.0, 0.3, 0.15)
@@ -38,9 +43,11 @@ def shard_posterior(
     quantiles: QuantileScaling,
     n_shards: int,
     *,
+    record: Correlations | None = None,
     fourier_order: int,
     bounds: Mapping[str, Sequence[float]],
     fixed: Mapping[str, float],
+    threads: int = 1,
 ) -> ShardPosterior:
     """Posterior of a shard, anchored at the fit of all data.
 
@@ -51,15 +58,28 @@ def shard_posterior(
     fit : Fit
     quantiles : QuantileScaling
     n_shards, fourier_order : int
+    record : Correlations, optional
+        What was compressed; the metric of speckle noise needs it.
     bounds : mapping of str to (float, float)
     fixed : mapping of str to float
+    threads : int
+        For the products of that metric.
 
     Returns
     -------
     ShardPosterior
+
+    Raises
+    ------
+    ValueError
+        For a fit in the metric of speckle noise and more than one shard.
     """
     per_angle = quantiles.per_angle(fit.per_angle_mode, fourier_order)
-    problem = make_problem(part, per_angle, fit.analysis_mode, fit.shear_convention)
+    problem = make_problem(part, per_angle, fit.analysis_mode, fit.shear_convention, record)
+    if fit.metric is not None:
+        if n_shards > 1:
+            raise ValueError(ONE_SHARD.format(n_shards=n_shards))
+        problem = in_frozen_metric(problem, fit.metric, threads)
     return ShardPosterior(problem, fit.vector, n_shards, bounds, fixed, fit.noise_scale)
 
 

@@ -21,7 +21,7 @@ from scipy.special import chdtrc
 from homodyne_lib.likelihood.normal_equations import scaled_inverse
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import CONTRASTS
-from homodyne_lib.uncertainty.residual_sums import ResidualSums, frame_groups, residual_sums
+from homodyne_lib.uncertainty.residual_sums import ResidualSums, frame_groups, noise_of_neighbours, residual_sums
 
 __all__ = ["FAMILIES", "Misfit", "examine"]
 
@@ -192,11 +192,7 @@ def _scores(sums: ResidualSums, patterns, family, contrast, size, weight) -> _Sc
 
 def _noise(sums: ResidualSums, contrast, u, within, size):
     """Covariance of the means of δ over groups, (n_groups, n_groups), and the number of pixels, both by (U10)."""
-    one_way, both_ways = sums.steps
-    step = contrast * (1.0 - sums.neighbour)
-    ratio = both_ways / (2.0 * one_way)  # (step + shot) / (contrast + shot)
-    shot = max((ratio * contrast - step) / max(1.0 - ratio, 1e-3), 0.0)
-    pixels = 2.0 * (contrast + shot) * max(step + shot, 1e-9 * contrast) / one_way
+    shot, pixels = noise_of_neighbours(*sums.steps, contrast, sums.neighbour)
     kernel = contrast * u
     np.fill_diagonal(kernel, contrast * (2.0 * within + size) / size**2 + shot / size)
     return kernel, pixels

@@ -9,7 +9,7 @@ import numpy as np
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.strips import Strip, strips
 
-__all__ = ["ResidualSums", "frame_groups", "neighbour_differences", "residual_sums"]
+__all__ = ["ResidualSums", "frame_groups", "neighbour_differences", "noise_of_neighbours", "residual_sums"]
 
 _MOST_GROUPS = 96
 # Entries of shorter lags are left out of the estimate of noise: they hold more than the product of two fluctuations.
@@ -109,3 +109,24 @@ def neighbour_differences(residual, rows, columns, interval) -> list[tuple[float
     count = far.sum(axis=1)
     squares = np.array([np.sum(part**2 * far, axis=1) for part in (one_way[:, :-1], both_ways)])
     return [tuple(pair / n) for pair, n in zip(squares.T, count, strict=True) if n >= _LEAST_ENTRIES]
+
+
+def noise_of_neighbours(one_way: float, both_ways: float, contrast: float, neighbour: float) -> tuple[float, float]:
+    """1/counts and independent pixels of an angle by (U10).
+
+    Parameters
+    ----------
+    one_way, both_ways : float
+        Mean squares of :func:`neighbour_differences`.
+    contrast : float
+    neighbour : float
+        Mean u of neighbouring frames.
+
+    Returns
+    -------
+    shot, pixels : float
+    """
+    step = contrast * (1.0 - neighbour)
+    ratio = both_ways / (2.0 * one_way)  # (step + shot) / (contrast + shot)
+    shot = max((ratio * contrast - step) / max(1.0 - ratio, 1e-3), 0.0)
+    return shot, 2.0 * (contrast + shot) * max(step + shot, 1e-9 * contrast) / one_way

@@ -19,8 +19,10 @@ from homodyne_lib.fitting.speckle_fit import SpeckleFit
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import CONTRASTS, side_by_side
 from homodyne_lib.likelihood.strips import model_matrices
+from homodyne_lib.model.curves import CURVES, rate_slopes
 from homodyne_lib.model.matrices import unit_diagonal
 from homodyne_lib.uncertainty.calibration import NoiseCalibration, bread, chain_rule, godambe_information
+from homodyne_lib.uncertainty.residual_sums import neighbour_differences, noise_of_neighbours
 from homodyne_lib.uncertainty.speckle_moments import at_contrast, score_moments
 
 __all__ = ["REJECTED", "Agreement", "compare_fits"]
@@ -28,6 +30,12 @@ __all__ = ["REJECTED", "Agreement", "compare_fits"]
 REJECTED = 1e-3
 """Chance below which two fits differ by more than they may."""
 
+_TIMES = (0.1, 0.3, 0.9)  # of the record, at which rates are compared
+# Largest error of a relative rate, or of radians of φ0, from which a direction is compared.
+_WELL_KNOWN = 0.3
+# Times the noise of neighbouring residuals that all residuals may have. Simulations of right models have 0.3 to 2.
+_MOST_INFLATED = 2.0
+_HIGHER_ORDERS = 0.3  # [errors] by which fits may differ besides, as the covariance is that of first order
 # Least eigenvalue of the correlation matrix of the differences along which they are compared.
 _LEAST_EIGENVALUE = 1e-3
 
@@ -39,7 +47,7 @@ class Agreement:
     Attributes
     ----------
     names : list of str
-        Physical parameters that both fits could move.
+        What is compared: each rate early, in the middle and late in the record, and the direction of the flow.
     differences : ndarray, shape (n,)
         Least squares less the other fit, to first order, in standard deviations of the difference.
     chi2 : float
@@ -85,7 +93,7 @@ def compare_fits(
     agreement : Agreement
     """
     values, names = found.fit.values, noise.names
-    covariance, hessian, of_squares = _scores(problem, found, noise, threads)
+    covariance, local, hessian, of_squares = _scores(problem, found, noise, threads)
     n = len(names)
     free = [k for k, name in enumerate(names) if name not in held]
     inverse, of_least_squares = bread(hessian, free), bread(of_squares, free)
@@ -97,28 +105,64 @@ def compare_fits(
         information=godambe_information(hessian, covariance[:n, :n]),
         assumed=hessian / found.fit.reduced_chi2,
     )
-    across = of_least_squares @ covariance[n:, :n] @ inverse
-    other = of_least_squares @ covariance[n:, n:] @ of_least_squares
+    # A wrong model inflates the noise of the residuals, and hardly that of neighbouring ones, which is less well known.
+    known = [n + k for k in free if local[n + k, n + k] > 0.0]
+    inflated = np.median(np.diag(covariance)[known] / np.diag(local)[known])
+    apart = np.hstack([-inverse, of_least_squares])
+    difference = apart @ covariance @ apart.T * min(1.0, _MOST_INFLATED / inflated) + _HIGHER_ORDERS**2 * within
     step = of_least_squares @ problem.normal_equations(values[: len(problem.names)]).gradient
-    physical = [k for k in free if k < len(problem.names)]
-    agreement = _compared(names, step, within + other - across - across.T, physical)
-    return calibration, agreement
+    own = slice(len(problem.names))
+    compared, slopes = _relative_rates(problem, values[own])
+    parts = step[own], difference[own, own], within[own, own]
+    return calibration, _compared(compared, *_in_rates(slopes, *parts))
 
 
-def _compared(names, step, covariance, numbers) -> Agreement:
-    size, correlation = unit_diagonal(covariance[np.ix_(numbers, numbers)])
-    differences = step[numbers] / size
+def _relative_rates(problem, params) -> tuple[list[str], np.ndarray]:
+    """Names of what is compared, and its derivatives by the physical parameters, (n, p): of logarithms, and of radians."""
+    time, by_name = problem.experiment.time, dict(zip(problem.names, params, strict=True))
+    dt = time[-1] / (time.size - 1)
+    names, slopes = [], []
+    for curve, (_, of_curve) in CURVES.items():
+        if of_curve[0] not in by_name:
+            continue
+        at = time[-1] * np.array(_TIMES)
+        rate, by_parameter = rate_slopes(by_name, at, dt, curve)
+        places = [problem.names.index(name) for name in of_curve]
+        names += [f"{curve}({t:.3g} s)" for t in at]
+        slopes.append(np.zeros((at.size, params.size)))
+        slopes[-1][:, places] = by_parameter / np.abs(rate)[:, None]
+    if "phi0" in by_name:
+        names.append("phi0")
+        slopes.append(np.deg2rad(np.eye(params.size)[[problem.names.index("phi0")]]))
+    return names, np.concatenate(slopes)
+
+
+def _in_rates(slopes, step, covariance, own) -> tuple[np.ndarray, ...]:
+    """A step and two covariances of physical parameters as those of rates."""
+    return slopes @ step, slopes @ covariance @ slopes.T, slopes @ own @ slopes.T
+
+
+def _compared(names, step, covariance, own) -> Agreement:
+    """Compare along the directions that the better fit determines well enough for a step of first order."""
+    width, direction = np.linalg.eigh(own)
+    known = direction[:, (width > 0.0) & (width < _WELL_KNOWN**2)]
+    size, correlation = unit_diagonal(known.T @ covariance @ known)
     value, vector = np.linalg.eigh(correlation)
-    wide = value > _LEAST_EIGENVALUE * max(value.max(initial=0.0), 1.0)
-    chi2 = float(np.sum((vector[:, wide].T @ differences) ** 2 / value[wide]))
-    freedom = int(wide.sum())
-    return Agreement([names[k] for k in numbers], differences, chi2, freedom, float(chdtrc(freedom, chi2)))
+    wide = value > _LEAST_EIGENVALUE
+    along = vector[:, wide].T @ (known.T @ step / size)
+    chi2, freedom = float(np.sum(along**2 / value[wide])), int(wide.sum())
+    spread = np.sqrt(np.diag(known @ known.T @ covariance @ known @ known.T))
+    differences = np.divide(known @ known.T @ step, spread, out=np.zeros_like(step), where=spread > 0.0)
+    return Agreement(names, differences, chi2, freedom, float(chdtrc(max(freedom, 1), chi2)))
 
 
 def _scores(problem, found, noise, threads):
-    """Covariance of the scores of both fits (M4), (2n, 2n), the metric's first, and the Gauss-Newton matrix of each."""
+    """Covariance of the scores of both fits (M4), (2n, 2n), the metric's first, and the Gauss-Newton matrix of each.
+
+    The covariance is given twice: for the noise of the residuals, and for that of neighbouring residuals.
+    """
     p, weighted, values = len(problem.names), found.problem, found.fit.values
-    contrast, _ = problem.scaling.expand(values[p:])
+    contrast, offset = problem.scaling.expand(values[p:])
 
     def of_angle(k):
         g1, slopes = model_matrices(values[:p], problem.experiment, k, problem.convention)
@@ -127,15 +171,26 @@ def _scores(problem, found, noise, threads):
         spread = chain_rule(problem, k)
         # Weight matrices of all numbers of both fits.
         parts = weighted.weight[k] * spread.T, problem.weight[k] * spread.T
-        moments = at_contrast(
-            score_moments(g1, np.concatenate([weights, slopes])), float(np.clip(contrast[k], *CONTRASTS))
-        )
-        shot = 1.0 / noise.effective_counts[k]
-        covariance = np.tensordot([1.0, shot, shot**2], moments, 1) / noise.pixels[k]
-        both = np.zeros((2 * spread.shape[1], len(covariance)))
-        both[: spread.shape[1], : p + 2], both[spread.shape[1] :, p + 2 :] = parts
+        c = float(np.clip(contrast[k], *CONTRASTS))
+        moments = at_contrast(score_moments(g1, np.concatenate([weights, slopes])), c)
+        both = np.zeros((2 * spread.shape[1], 2 * len(slopes)))
+        both[: spread.shape[1], : len(slopes)], both[spread.shape[1] :, len(slopes) :] = parts
+        residual = problem.record.c2[k] - offset[k] - contrast[k] * g1**2
+        noises = (1.0 / noise.effective_counts[k], noise.pixels[k]), _of_neighbours(problem, residual, c, g1)
+        covariances = [
+            both @ np.tensordot([1.0, shot, shot**2], moments, 1) @ both.T / pixels for shot, pixels in noises
+        ]
         among = [0.5 * np.einsum("aij,bij->ab", left, slopes) for left in (weights, slopes)]
-        return both @ covariance @ both.T, *(part @ a @ spread for part, a in zip(parts, among, strict=True))
+        return *covariances, *(part @ a @ spread for part, a in zip(parts, among, strict=True))
 
     parts = zip(*side_by_side(of_angle, range(problem.experiment.phi.size), threads), strict=True)
     return tuple(sum(part) for part in parts)
+
+
+def _of_neighbours(problem, residual, contrast, g1) -> tuple[float, float]:
+    """1/counts and pixels of an angle from differences of neighbouring residuals."""
+    frames = problem.experiment.frames
+    interval = np.bincount(np.diff(frames)).argmax()
+    steps = np.median(neighbour_differences(residual, frames, frames, interval), axis=0)
+    next_to = np.diagonal(g1, 1)[np.diff(frames) == interval] ** 2
+    return noise_of_neighbours(*steps, contrast, float(next_to.mean()))
