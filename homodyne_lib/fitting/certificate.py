@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.exact_sums import exact_sums
+from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model.matrices import unit_diagonal
 from homodyne_lib.model.scales import from_search_scale, search_bounds, search_slopes, to_search_scale, without_ends
 

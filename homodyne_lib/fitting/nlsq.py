@@ -207,7 +207,9 @@ def _check_values(what, values, names, bounds) -> None:
             raise ValueError(f"{what} {name} = {value:g} {PARAMETERS[name].unit} is outside [{low:g}, {high:g}].")
 
 
-def summarise(problem: Problem, basins: list[Basin], fixed, bounds, n_evaluations: int, max_evaluations: int) -> NlsqFit:
+def summarise(
+    problem: Problem, basins: list[Basin], fixed, bounds, n_evaluations: int, max_evaluations: int
+) -> NlsqFit:
     """Collect the result of descents, best minimum first; the arguments are those of :func:`fit_nlsq`."""
     params, outcome = basins[0].params, basins[0].outcome
     equations = problem.normal_equations(params)

@@ -1,7 +1,7 @@
 """The fit in the metric of speckle noise, from minima that least squares found.
 
 Every minimum descends in one metric, that of the best, so that their χ² can be compared. The metric is then taken at the best
-result, and the descent repeated, until it does not matter. In the end the metric is frozen: errors, posterior and tests use it.
+result, and the descent repeated, until it does not matter. It is then frozen: errors, posterior and tests use it.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def fit_speckle(
     """
     values, p = np.asarray(values, dtype=float), len(problem.names)
     starts, n_evaluations = list(minima), 0
-    for number in range(1, _ROUNDS + 1):
+    for rounds in range(1, _ROUNDS + 1):
         metric = SpeckleMetric.at(problem, values, shot, threads)
         weighted = problem.in_metric(metric, values[:p])
         tolerance = _TOLERANCE / problem.n_points
@@ -116,7 +116,7 @@ def fit_speckle(
         if _length(step, fit) < _STEP:
             break
         starts = [basin.params for basin in basins]
-    return SpeckleFit(fit, weighted, state, number)
+    return SpeckleFit(fit, weighted, state, rounds)
 
 
 def _length(step, fit: NlsqFit) -> float:

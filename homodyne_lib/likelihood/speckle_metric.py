@@ -93,7 +93,7 @@ class AngleMetric:
         return 0.5 * (whole - a.diagonal @ cho_solve(self.projection, b.diagonal.T))
 
     def weights(self, matrices) -> np.ndarray:
-        """Matrices W with zero diagonals for which the inner product with B is the sum of W B over pairs (M3), (m, n_t, n_t)."""
+        """Matrices W with which the inner product with B is the sum of W B over pairs (M3), (m, n_t, n_t)."""
         product, diagonal = self.whitened(matrices)
         of_diagonal = cho_solve(self.projection, diagonal.T).T
         return (product - self.inverse * of_diagonal[:, None, :]) @ self.inverse
@@ -188,7 +188,7 @@ class SpeckleMetric:
         return np.array([self.sums(row) for row in np.asarray(params, dtype=float)])
 
     def snapshots(self, params, of_whitened: Callable[[AngleMetric, Whitened], Any]) -> list[tuple[Any, Any, Any]]:
-        """For each angle what a function makes of u at many parameter vectors, (n, p), and their products with 1 and y, (n,)."""
+        """For each angle what a function makes of u at parameter vectors, (n, p), and products with 1 and y, (n,)."""
 
         def of_angle(k):
             u = np.stack([_u(row, self.experiment, k, self.convention) for row in params])

@@ -26,7 +26,12 @@ _APART = 3.0  # standard deviations from which a parameter is named that two fit
 
 
 def fit_record(
-    fit: NlsqFit, problem: Problem, analysis_mode: str, sigma: ArrayLike, misfit: MisfitReport, notes: Sequence[str] = ()
+    fit: NlsqFit,
+    problem: Problem,
+    analysis_mode: str,
+    sigma: ArrayLike,
+    misfit: MisfitReport,
+    notes: Sequence[str] = (),
 ) -> Fit:
     """Collect the result of a fit: no times, no hosts, only what follows from data, configuration and code.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["MAX_PAIRS", "MAX_SHARDS", "chain_processes", "shard_count", "shard_rows"]
+__all__ = ["MAX_PAIRS", "MAX_SHARDS", "ONE_SHARD", "chain_processes", "shard_count", "shard_rows"]
 
 MAX_PAIRS = 100_000_000_000
 """Of frames, of a record; they are 400 GB of c2 in single precision."""
@@ -13,7 +13,13 @@ MAX_SHARDS = 1_000
 """Each shard is a job."""
 
 
-def shard_count(n_phi: int, n_frames: int, shards: int | str = "auto") -> int:
+ONE_SHARD = (
+    "{shards} shards are asked for, but in the metric of speckle noise all pairs of frames belong together; choose shards "
+    "auto, or the estimator least_squares."
+)
+
+
+def shard_count(n_phi: int, n_frames: int, shards: int | str = "auto", *, in_metric: bool = False) -> int:
     """Number of shards for a data set.
 
     Parameters
@@ -21,6 +27,8 @@ def shard_count(n_phi: int, n_frames: int, shards: int | str = "auto") -> int:
     n_phi, n_frames : int
     shards : int or "auto"
         "auto": one, as the nodes of any record fit into memory.
+    in_metric : bool
+        Whether pairs of frames weigh by their covariance, which cannot be divided.
 
     Returns
     -------
@@ -29,8 +37,11 @@ def shard_count(n_phi: int, n_frames: int, shards: int | str = "auto") -> int:
     Raises
     ------
     ValueError
-        If more shards are asked for than the rows allow (each needs at least two), or the data have more than `MAX_PAIRS`.
+        If more than one is asked for in a metric, or more than the rows allow (each needs at least two), or the data have
+        more than `MAX_PAIRS`.
     """
+    if in_metric and shards not in ("auto", 1):
+        raise ValueError(ONE_SHARD.format(shards=shards))
     if n_phi * n_frames * (n_frames - 1) // 2 > MAX_PAIRS:
         raise ValueError(
             f"{n_phi} angles × {n_frames} frames hold more than {MAX_PAIRS:.0e} pairs of frames, too many to be analysed; "

@@ -20,13 +20,10 @@ from homodyne_lib.sampling.importance import propose, shard_terms
 from homodyne_lib.sampling.nuts import sample_shard
 from homodyne_lib.sampling.posterior import ShardPosterior
 from homodyne_lib.sampling.shard_files import Proposals, ShardDraws
+from homodyne_lib.sampling.shards import ONE_SHARD
 
 __all__ = ["sampled", "seed_of", "shard_posterior", "weighed"]
 
-ONE_SHARD = (
-    "{n_shards} shards are asked for, but in the metric of speckle noise all pairs of frames belong together. Choose shards "
-    "auto, or the estimator least_squares."
-)
 # Times the adaptation, and shares of the rejected steps: plainly; where the law may have corners and a mass matrix is
 # learnt, or in a second attempt; for both.
 WARMUP, REJECTED = (1, 3, 5), (1.0, 0.3, 0.15)
@@ -78,7 +75,7 @@ def shard_posterior(
     problem = make_problem(part, per_angle, fit.analysis_mode, fit.shear_convention, record)
     if fit.metric is not None:
         if n_shards > 1:
-            raise ValueError(ONE_SHARD.format(n_shards=n_shards))
+            raise ValueError(ONE_SHARD.format(shards=n_shards))
         problem = in_frozen_metric(problem, fit.metric, threads)
     return ShardPosterior(problem, fit.vector, n_shards, bounds, fixed, fit.noise_scale)
 

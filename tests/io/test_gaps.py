@@ -23,8 +23,8 @@ from homodyne_lib.io.files import read_json
 from homodyne_lib.io.frame_selection import parse_bad_frames, select_frames
 from homodyne_lib.io.hdf5 import InputError
 from homodyne_lib.io.reader import read_two_time, two_time_headers
-from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.likelihood.exact_sums import exact_sums
+from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model import kernels
 from homodyne_lib.model.frames import frame_ranges, missing_frames, nearest_lag, pairs_at_lag
 from homodyne_lib.model.layouts import numpy_mesh

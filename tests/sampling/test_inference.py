@@ -13,8 +13,8 @@ from workflow_support import ROOT
 
 from homodyne_lib.fitting.descent import solve
 from homodyne_lib.fitting.nlsq import fit_nlsq
-from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.likelihood.exact_sums import exact_sums
+from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model.curves import band, rate_curves
 from homodyne_lib.model.parameters import parameter_names
 from homodyne_lib.model.scales import interval_of

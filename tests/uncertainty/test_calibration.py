@@ -13,6 +13,7 @@ from workflow_support import ROOT, snakemake
 
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model import kernels
 from homodyne_lib.model.layouts import PairLayout
 from homodyne_lib.model.rates import calculate_diffusion_coefficient
@@ -25,7 +26,6 @@ from homodyne_lib.sampling.posterior import ShardPosterior
 from homodyne_lib.sampling.sandwich import adjust_draws
 from homodyne_lib.simulation import field_factor, simulate_speckle_c2
 from homodyne_lib.uncertainty.calibration import calibrate
-from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.uncertainty.speckle_moments import speckle_moments
 
 PHI = np.array([-40.0, 0.0, 30.0, 60.0])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from white_noise import TRUTH, problem_of
 
+from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model import kernels
 from homodyne_lib.model.layouts import PairLayout
-from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.uncertainty.speckle_moments import speckle_moments
 
 N_FRAMES, CONTRAST, SHOT = 6, 0.3, 0.7  # frames, C, 1/counts

@@ -9,6 +9,7 @@ rule sample_shard:
     """Sample the posterior of all data, or of one strided row band, with NUTS, started and scaled by the fit."""
     input:
         data=data_of_shard,
+        c2=record_of_shard,
         scaling="results/{dataset}/scaling.json",
         nlsq="results/{dataset}/nlsq.json",
     output:
@@ -21,7 +22,7 @@ rule sample_shard:
         "../../envs/homodyne.yaml"
     threads: processes
     resources:
-        mem_mb=memory_mb(1500, copies=1.5),
+        mem_mb=sampler_memory_mb,
         runtime=minutes(60, per_million=2),
     params:
         settings=config["cmc"],

@@ -66,20 +66,26 @@ FILES = surveyed(
     {name: row for name, row in TABLE.items() if "fault" not in row},
     trust_faults=not workflow.is_main_process,
 )
+CALIBRATION = (
+    "results/{dataset}/calibration.json" if config["uncertainty"] == "speckle" else []
+)
+FIT_FILES = {"nlsq": "results/{dataset}/nlsq.json"} | (
+    {"calibration": CALIBRATION} if CALIBRATION else {}
+)
+IN_METRIC = bool(CALIBRATION) and config["estimator"] == "speckle"
+"""Whether fits weigh pairs of frames by the noise; for independent noise all weigh the same."""
 FAULTS = {
     name: fault
     for name, row in TABLE.items()
     if (
-        fault := row.get("fault") or fault_of(row, FILES[name], config["cmc"]["shards"])
+        fault := row.get("fault")
+        or fault_of(row, FILES[name], config["cmc"]["shards"], IN_METRIC)
     )
 }
 """Rows that cannot be analysed, and why: they end alone, before any of their jobs."""
 DATASETS = list(TABLE)
 SOUND = [name for name in DATASETS if name not in FAULTS]
 SIMULATED = [name for name in SOUND if TABLE[name]["format"] == "speckle-sim"]
-CALIBRATION = (
-    "results/{dataset}/calibration.json" if config["uncertainty"] == "speckle" else []
-)
 ENVIRONMENT = environment()
 
 
@@ -139,10 +145,22 @@ def shard_files(wildcards):
     return [f"results/{wildcards.dataset}/shards/{s}-of-{k}.npz" for s in range(k)]
 
 
+def record_of_shard(wildcards):
+    """The record itself, where the metric of the noise is made of it."""
+    return f"results/{wildcards.dataset}/c2.h5" if IN_METRIC else []
+
+
 def data_of_shard(wildcards):
     """The nodes of all data; of several shards each compresses its own rows."""
     file = "nodes.npz" if wildcards.n_shards == "1" else "c2.h5"
     return f"results/{wildcards.dataset}/{file}"
+
+
+def angles_side_by_side(wildcards):
+    """Angles of a fit that are worth a thread each; Snakemake gives no job more cores than there are."""
+    n_phi, n_frames = shape_of(wildcards.dataset) or (1, 1)
+    # Products of matrices of 500 frames take a minute; short records leave the cores to other datasets.
+    return n_phi if CALIBRATION and n_frames >= 500 else 1
 
 
 def processes(wildcards):
@@ -173,7 +191,6 @@ def stages_of(wildcards):
         *(["simulate"] if wildcards.dataset in SIMULATED else []),
         *("ingest", "correct_diagonal", "estimate_scaling", "compress"),
         "fit_nlsq",
-        *(["calibrate"] if CALIBRATION else []),
         *(f"sample_shard.{s}-of-{k}" for s in range(k)),
         *(f"weigh_shard.{s}-of-{k}" for s in range(k if k > 1 else 0)),
         *("combine_shards", "write_report"),
@@ -200,6 +217,26 @@ def memory_mb(libraries, copies=0):
     return lambda wildcards, attempt, threads: int(
         attempt * threads * (libraries + copies * size_of(wildcards)[0])
     )
+
+
+def metric_memory_mb(libraries, copies, matrices, processes=False):
+    """Room [MB] for libraries, once or in each process, copies of c2, and matrices of one angle in each thread."""
+
+    def megabytes(wildcards, attempt, threads):
+        n_phi, n_frames = shape_of(wildcards.dataset) or (0, 0)
+        matrix = 8e-6 * n_frames**2 if CALIBRATION else 0.0
+        room = (copies * n_phi + matrices * threads) * matrix
+        return int(attempt * (libraries * (threads if processes else 1) + room))
+
+    return megabytes
+
+
+def sampler_memory_mb(wildcards, attempt, threads):
+    """Room [MB] for chains in processes, and for the rows of a shard or the snapshots of the metric."""
+    room = memory_mb(1500, copies=1.5)
+    if IN_METRIC:
+        room = metric_memory_mb(1500, copies=6, matrices=200, processes=True)
+    return room(wildcards, attempt, threads)
 
 
 def minutes(start, per_million=0):

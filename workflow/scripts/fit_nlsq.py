@@ -1,31 +1,44 @@
-"""Fit the model to one record; where it has a flow, also fit it without and compare."""
+"""Fit the model to one record by least squares, and in the metric of the noise that its residuals show."""
 
 import script_support
 
-from homodyne_lib.io.correlations import open_correlations
+from homodyne_lib.io.correlations import open_correlations, read_correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.results.fits import QuantileScaling
+from homodyne_lib.steps.calibrated import calibrated
 from homodyne_lib.steps.fitted import fitted
 
 
-def fit(path_to_c2, path_to_nodes, path_to_scaling, path_to_output, **settings):
-    """Write nlsq.json; the settings are those of :func:`homodyne_lib.steps.fitted.fitted`."""
-    data, quantiles = Compressed.read(path_to_nodes), QuantileScaling.read(path_to_scaling)
-    with open_correlations(path_to_c2) as record:
-        fitted(record, data, quantiles, **settings).write(path_to_output)
+def fit(paths, output, *, calibration, threads, progress, **settings):
+    """Write nlsq.json, and calibration.json where errors are calibrated.
+
+    ``calibration`` holds settings of :func:`homodyne_lib.steps.calibrated.calibrated`, or is None; ``settings`` are those of
+    :func:`homodyne_lib.steps.fitted.fitted`.
+    """
+    data, quantiles = Compressed.read(paths.nodes), QuantileScaling.read(paths.scaling)
+    with open_correlations(paths.c2) as record:
+        result = fitted(record, data, quantiles, progress=progress, **settings)
+    if calibration is not None:
+        shared = {name: settings[name] for name in ("fourier_order", "fixed", "bounds", "max_evaluations")}
+        record = read_correlations(paths.c2)
+        result = calibrated(
+            result, record, data, quantiles, threads=threads, progress=progress, **calibration, **shared
+        )
+        result.calibration.write(output.calibration)
+    result.write(output.nlsq)
 
 
 script_support.run(
     globals().get("snakemake"),
     lambda job, log: fit(
-        job.input.c2,
-        job.input.nodes,
-        job.input.scaling,
-        job.output[0],
+        job.input,
+        job.output,
+        calibration={"estimator": job.params.estimator} if job.params.uncertainty == "speckle" else None,
+        threads=job.threads,
+        progress=log,
         analysis_mode=job.params.row["analysis_mode"],
         shear_convention=job.params.shear_convention,
         seed=job.params.seed,
-        progress=log,
         **job.params.scaling,
         **job.params.settings,
     ),

@@ -94,12 +94,12 @@ def surveyed(rows: dict[str, dict[str, Any]], *, trust_faults: bool) -> dict[str
     return {name: found[name] for name in rows}
 
 
-def fault_of(row: dict[str, Any], found: dict[str, Any], shards: int | str) -> str | None:
+def fault_of(row: dict[str, Any], found: dict[str, Any], shards: int | str, in_metric: bool = False) -> str | None:
     """Why the dataset of a row cannot be analysed, or None."""
     if "fault" in found:
         return found["fault"]
     try:
-        shard_count(*found["shape"], shards)
+        shard_count(*found["shape"], shards, in_metric=in_metric)
     except ValueError as error:
         return f"{row['path']}: {error}"
     return None

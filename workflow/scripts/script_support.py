@@ -47,6 +47,10 @@ for name in [name for name in os.environ if name.startswith(("JAX_", "XLA_"))]:
 # A job has the cores that its rule asks for; one thread also keeps the order of floating-point sums, and so the bits. XLA
 # reads the size of its pool of threads from NPROC alone.
 os.environ |= {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "NPROC": "1"}
+# Snakemake gives the libraries of linear algebra the threads of the job, which takes them itself.
+os.environ |= dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
 
 from compiled_programs import cache_settings, count_programs  # noqa: E402 - these stand in the repository
 from report_text.wording import one_line  # noqa: E402

@@ -1,25 +1,31 @@
 """What the jobs of shards share: the posterior of a shard as configured, and what became of each shard."""
 
-from homodyne_lib.io.correlations import open_correlations
+from homodyne_lib.io.correlations import open_correlations, read_correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.results.fits import Fit, QuantileScaling
 from homodyne_lib.sampling.shard_files import read_shard
 from homodyne_lib.steps.sampled import shard_posterior
 
 
-def read_posterior(path_to_data, path_to_scaling, path_to_nlsq, shard, n_shards, scaling, nlsq):
+def read_posterior(
+    path_to_data, path_to_scaling, path_to_nlsq, shard, n_shards, scaling, nlsq, path_to_c2=None, threads=1
+):
     """Posterior of shard ``shard`` of ``n_shards``: its rows of c2, or all nodes, anchored at the fit of all."""
-    if n_shards == 1:
-        part = Compressed.read(path_to_data)
+    fit, record = Fit.read(path_to_nlsq), None
+    if n_shards > 1:
+        with open_correlations(path_to_data) as whole:
+            part = whole.band(slice(shard, -1, n_shards))
     else:
-        with open_correlations(path_to_data) as record:
-            part = record.band(slice(shard, -1, n_shards))
+        part = Compressed.read(path_to_data)
+        record = read_correlations(path_to_c2) if fit.metric is not None else None
     return shard_posterior(
         part,
-        Fit.read(path_to_nlsq),
+        fit,
         QuantileScaling.read(path_to_scaling),
         n_shards,
+        record=record,
         fourier_order=scaling["fourier_order"],
+        threads=threads,
         **nlsq,
     )
 
@@ -34,6 +40,8 @@ def posterior_of(job):
         int(job.wildcards.n_shards),
         job.params.scaling,
         job.params.nlsq,
+        job.input.get("c2"),
+        job.threads,
     )
 
 
