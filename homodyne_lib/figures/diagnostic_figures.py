@@ -47,7 +47,7 @@ def corner(
     draws : mapping of str to ndarray, shape (n_draws,)
         Parameters that vary.
     fit : mapping of str to float
-        Least squares.
+        Fitted values.
     truth : mapping of str to float, optional
         Of a simulation.
 

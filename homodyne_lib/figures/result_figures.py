@@ -41,7 +41,7 @@ def rates_over_time(time, rates: Mapping[str, Mapping[str, np.ndarray | None]]) 
         axes.fill_between(
             time, *band(shown["draws"], 0.68), color=CYCLE["posterior"], alpha=0.45, lw=0, label="posterior, 68 %"
         )
-        axes.plot(time, shown["fit"], color=CYCLE["fit"], label="least squares")
+        axes.plot(time, shown["fit"], color=CYCLE["fit"], label="fit")
         if shown["truth"] is not None:
             axes.plot(time, shown["truth"], "--", color=CYCLE["truth"], label="truth of the simulation")
         lowest, highest = np.min(wide), np.max(wide)

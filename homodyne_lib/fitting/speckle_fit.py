@@ -103,7 +103,7 @@ def fit_speckle(
     """
     values, p = np.asarray(values, dtype=float), len(problem.names)
     starts, n_evaluations = list(minima), 0
-    for rounds in range(1, _ROUNDS + 1):
+    for rounds in range(1, _ROUNDS + 1):  # noqa: B007
         metric = SpeckleMetric.at(problem, values, shot, threads)
         weighted = problem.in_metric(metric, values[:p])
         tolerance = _TOLERANCE / problem.n_points

@@ -70,6 +70,8 @@ class FitAgreement:
         Chance of a larger χ² where the model is right.
     rejected : bool
         Whether the model is rejected, and least squares quoted.
+    gains : dict of str to float
+        Errors of least squares over those of the other fit.
     sentence : str
     """
 
@@ -78,4 +80,5 @@ class FitAgreement:
     degrees_of_freedom: int
     p_value: float
     rejected: bool
+    gains: dict[str, float]
     sentence: str

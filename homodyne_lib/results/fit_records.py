@@ -11,14 +11,14 @@ from scipy.special import chdtrc
 from homodyne_lib.fitting.identifiability import THREE_SIGMA
 from homodyne_lib.fitting.nlsq import NlsqFit
 from homodyne_lib.likelihood.problem import Problem
-from homodyne_lib.model.parameters import PARAMETERS, unit_of
+from homodyne_lib.model.parameters import unit_of
 from homodyne_lib.results.calibrations import Calibration, Covariance
 from homodyne_lib.results.fit_checks import FitAgreement, FlowTest, MisfitReport
 from homodyne_lib.results.fits import AngleScaling, Fit, FittedParameter
 from homodyne_lib.uncertainty.calibration import NoiseCalibration
 from homodyne_lib.uncertainty.two_fits import Agreement
 
-__all__ = ["agreement_record", "calibration_record", "compared", "fit_record", "flow_test"]
+__all__ = ["agreement_record", "calibration_record", "fit_record", "flow_test", "gain_in_words"]
 
 # Independent pixels over pixels of a bin above which the reader is told; in records of 60 frames M scatters by 0.3.
 _TOO_MANY = 2.0
@@ -150,28 +150,27 @@ def agreement_record(agreement: Agreement) -> FitAgreement:
         )
     else:
         sentence = f"The two fits agree ({numbers})."
+    gains = dict(zip(agreement.names, agreement.gains.tolist(), strict=True))
     about = agreement.chi2, agreement.degrees_of_freedom, agreement.p_value, agreement.rejected
-    return FitAgreement(differences, *about, sentence)
+    return FitAgreement(differences, *about, gains, sentence)
 
 
-def compared(quoted: Calibration, least_squares: Calibration) -> str:
+def gain_in_words(agreement: Agreement) -> str:
     """Say how errors of a fit in the metric of speckle noise compare with those of least squares.
 
     Parameters
     ----------
-    quoted, least_squares : Calibration
+    agreement : Agreement
 
     Returns
     -------
     str
     """
-    names = [name for name in quoted.errors if name in least_squares.errors and name in PARAMETERS]
-    gains = np.array([least_squares.errors[name] / quoted.errors[name] for name in names])
-    if not names:
-        return quoted.sentence
+    gains = agreement.gains[agreement.gains > 0.0]
+    mean = float(np.exp(np.mean(np.log(gains)))) if gains.size else 1.0
     return (
-        f"Errors are {np.exp(np.mean(np.log(gains))):.2g} times smaller than those of least squares (geometric mean over "
-        f"{len(names)} parameters; {gains.min():.2g} to {gains.max():.2g})."
+        f"Errors are {mean:.2g} times smaller than those of least squares (geometric mean over {', '.join(agreement.names)}; "
+        f"{gains.min(initial=mean):.2g} to {gains.max(initial=mean):.2g})."
     )
 
 

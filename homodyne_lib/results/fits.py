@@ -206,6 +206,20 @@ class Fit(Shown, JsonFile):
         return replace(self, calibration=calibration, **others)
 
     @property
+    def by_squares(self) -> Fit:
+        """The fit by least squares: this one, or the one beside it."""
+        return self.least_squares or self
+
+    @property
+    def other(self) -> tuple[str, Fit] | None:
+        """What the fit beside the quoted one is called, and itself; None where there is one fit."""
+        if self.speckle is not None:
+            return "speckle metric", self.speckle
+        if self.estimator == "speckle" and self.least_squares is not None:
+            return "least squares", self.least_squares
+        return None
+
+    @property
     def values(self) -> dict[str, float]:
         """Physical parameters by name [units of the parameter table]."""
         return {name: parameter.value for name, parameter in self.parameters.items()}

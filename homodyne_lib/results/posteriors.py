@@ -198,7 +198,8 @@ def rates_side_by_side(
     Returns
     -------
     dict
-        ``draws``, shape (n_draws, n), ``fit``, shape (n,), and ``truth`` of that shape or None: D [Å²/s] or γ̇ [1/s].
+        ``draws``, shape (n_draws, n), ``fit``, shape (n,), and ``other`` (of the fit beside it) and ``truth`` of that shape
+        or None: D [Å²/s] or γ̇ [1/s].
     """
     # A shear rate of another convention is another quantity.
     if (
@@ -215,5 +216,6 @@ def rates_side_by_side(
     return {
         "draws": posterior.rates(curve, time, dt),
         "fit": one(fit.values),
+        "other": None if fit.other is None else one(fit.other[1].values),
         "truth": None if truth is None else one(truth),
     }

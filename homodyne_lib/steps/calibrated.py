@@ -12,7 +12,7 @@ from homodyne_lib.fitting.speckle_fit import fit_speckle
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import Problem, make_problem
-from homodyne_lib.results.fit_records import agreement_record, calibration_record, compared, fit_record
+from homodyne_lib.results.fit_records import agreement_record, calibration_record, fit_record, gain_in_words
 from homodyne_lib.results.fits import Fit, QuantileScaling
 from homodyne_lib.uncertainty.calibration import NoiseCalibration, calibrate
 from homodyne_lib.uncertainty.two_fits import compare_fits
@@ -108,7 +108,7 @@ def _quoted(
     held = [*options["fixed"], *_at_bound(speckle)]
     of_speckle, agreement = compare_fits(problem, found, noise, held=held, threads=threads)
     of_speckle = calibration_record(of_speckle, speckle.covariance.names, record.pixels)
-    of_speckle = replace(of_speckle, sentence=compared(of_speckle, fit.calibration))
+    of_speckle = replace(of_speckle, sentence=gain_in_words(agreement))
     told = agreement_record(agreement)
     progress(told.sentence)
     if told.rejected:

@@ -55,6 +55,8 @@ class Agreement:
     degrees_of_freedom : int
     p_value : float
         Chance of a larger χ² where the model is right.
+    gains : ndarray, shape (n,)
+        Errors of least squares over those of the other fit.
     """
 
     names: list[str]
@@ -62,6 +64,7 @@ class Agreement:
     chi2: float
     degrees_of_freedom: int
     p_value: float
+    gains: np.ndarray
 
     @property
     def rejected(self) -> bool:
@@ -112,9 +115,10 @@ def compare_fits(
     difference = apart @ covariance @ apart.T * min(1.0, _MOST_INFLATED / inflated) + _HIGHER_ORDERS**2 * within
     step = of_least_squares @ problem.normal_equations(values[: len(problem.names)]).gradient
     own = slice(len(problem.names))
+    of_squares = of_least_squares @ covariance[n:, n:] @ of_least_squares
     compared, slopes = _relative_rates(problem, values[own])
-    parts = step[own], difference[own, own], within[own, own]
-    return calibration, _compared(compared, *_in_rates(slopes, *parts))
+    parts = difference[own, own], within[own, own], of_squares[own, own]
+    return calibration, _compared(compared, slopes @ step[own], *(slopes @ part @ slopes.T for part in parts))
 
 
 def _relative_rates(problem, params) -> tuple[list[str], np.ndarray]:
@@ -137,13 +141,11 @@ def _relative_rates(problem, params) -> tuple[list[str], np.ndarray]:
     return names, np.concatenate(slopes)
 
 
-def _in_rates(slopes, step, covariance, own) -> tuple[np.ndarray, ...]:
-    """A step and two covariances of physical parameters as those of rates."""
-    return slopes @ step, slopes @ covariance @ slopes.T, slopes @ own @ slopes.T
+def _compared(names, step, covariance, own, of_squares) -> Agreement:
+    """Compare along the directions that the better fit determines well enough for a step of first order.
 
-
-def _compared(names, step, covariance, own) -> Agreement:
-    """Compare along the directions that the better fit determines well enough for a step of first order."""
+    ``covariance`` is that of the difference, ``own`` that of the better fit, ``of_squares`` that of least squares.
+    """
     width, direction = np.linalg.eigh(own)
     known = direction[:, (width > 0.0) & (width < _WELL_KNOWN**2)]
     size, correlation = unit_diagonal(known.T @ covariance @ known)
@@ -153,7 +155,8 @@ def _compared(names, step, covariance, own) -> Agreement:
     chi2, freedom = float(np.sum(along**2 / value[wide])), int(wide.sum())
     spread = np.sqrt(np.diag(known @ known.T @ covariance @ known @ known.T))
     differences = np.divide(known @ known.T @ step, spread, out=np.zeros_like(step), where=spread > 0.0)
-    return Agreement(names, differences, chi2, freedom, float(chdtrc(max(freedom, 1), chi2)))
+    gains = np.sqrt(np.diag(of_squares) / np.maximum(np.diag(own), np.finfo(float).tiny))
+    return Agreement(names, differences, chi2, freedom, float(chdtrc(max(freedom, 1), chi2)), gains)
 
 
 def _scores(problem, found, noise, threads):

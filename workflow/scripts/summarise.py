@@ -23,6 +23,7 @@ from homodyne_lib.model.frames import frame_offsets
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
 from homodyne_lib.model.scales import nearest_image
+from homodyne_lib.uncertainty.two_fits import REJECTED
 
 FILES = {
     "c2": "c2.h5",
@@ -50,9 +51,11 @@ def key_numbers(results):
         "angles": len(header["phi"]),
         "frames": len(header["frames"]),
         "dt [s]": header["dt"],
-        "reduced_chi2": results.fit.reduced_chi2,
+        "reduced_chi2": results.fit.by_squares.reduced_chi2,
         "converged": bool(results.fit.converged and results.report.n_converged == results.report.n_shards),
         "misfit": results.fit.misfit.detected,
+        "estimator": results.fit.estimator,
+        "fits_agree_p": None if results.fit.agreement is None else results.fit.agreement.p_value,
         "sound": sound(results),
         "flow_detected": flow_found(results),
         "shear_convention": None if flow_found(results) is None else convention_in_words(results.fit.shear_convention),
@@ -91,6 +94,12 @@ def _rate_cell(row, curve):
     return quantity(row[value], row[error])
 
 
+def _doubt(row):
+    """What speaks against the model of a row."""
+    apart = row["fits_agree_p"] is not None and row["fits_agree_p"] < REJECTED
+    return " **misfit**" * row["misfit"] + " **fits disagree**" * apart
+
+
 def overview(rows, pictures):
     """The finished datasets as a table, rows linked to the reports beside it."""
     words = {True: "yes", False: "**no**"}
@@ -105,7 +114,7 @@ def overview(rows, pictures):
             row["analysis_mode"].replace("_", " "),
             f"{row['q [1/Å]']:.5g}",
             f"{row['angles']} × {row['frames']}",
-            f"{row['reduced_chi2']:.3f}" + " **misfit**" * row["misfit"],
+            f"{row['reduced_chi2']:.3f}" + _doubt(row),
             words[row["converged"]],
             flow[row["flow_detected"]],
             _rate_cell(row, "D"),

@@ -177,7 +177,7 @@ SUMMARY = (
         "converged",
         "misfit",
     ),
-    *("sound", "flow_detected", "shear_convention", "mid_record [s]"),
+    *("estimator", "fits_agree_p", "sound", "flow_detected", "shear_convention", "mid_record [s]"),
     *(header for name in RATE_UNITS for header in value_columns(name)),
     "warnings",
     *(header for name in PARAMETERS for header in value_columns(name)),

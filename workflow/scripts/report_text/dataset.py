@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,8 @@ class Dataset:
         """
         with open_hdf5(paths["c2"]) as file:
             header = read_header(file)
-        fit = Fit.read(paths["nlsq"])
-        if paths["calibration"]:
-            fit = replace(fit, calibration=Calibration.read(paths["calibration"]))
+        calibration = Calibration.read(paths["calibration"]) if paths["calibration"] else None
+        fit = Fit.read(paths["nlsq"]).with_calibration(calibration)
         truth = read_truth(paths["truth"]) if paths["truth"] else None
         return cls(
             dataset=dataset,
@@ -133,7 +132,7 @@ class Dataset:
         return self.fit.curves
 
     def rates(self, curve: str, time) -> dict[str, np.ndarray | None]:
-        """Compute a rate at times [s]: ``draws`` (n_draws, n), ``fit`` (n,), and ``truth`` (n,) or None."""
+        """Compute a rate at times [s]: ``draws`` (n_draws, n), ``fit`` (n,), ``other`` and ``truth`` (n,) or None."""
         return rates_side_by_side(curve, time, self.header["dt"], self.fit, self.posterior, self.truth)
 
     def average(self, curve: str) -> np.ndarray:

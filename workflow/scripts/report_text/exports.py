@@ -47,7 +47,7 @@ def parameters_tex(results: Dataset) -> str:
             r"% Needs \usepackage{booktabs}.",
             r"\begin{tabular}{llrrr}",
             r"\toprule",
-            r"Parameter & Unit & Least squares & Posterior & 95\,\% interval \\",
+            r"Parameter & Unit & Fit & Posterior & 95\,\% interval \\",
             r"\midrule",
             *lines,
             r"\bottomrule",
@@ -68,7 +68,7 @@ def _rates(results: Dataset) -> pd.DataFrame:
     table = {"t [s]": results.rate_times}
     for curve in results.curves:
         rates, unit = results.rates(curve, results.rate_times), RATE_UNITS[curve]
-        table[f"{curve} least squares [{unit}]"] = rates["fit"]
+        table[f"{curve} fit [{unit}]"] = rates["fit"]
         table[f"{curve} posterior mean [{unit}]"] = rates["draws"].mean(axis=0)
         for percent in (68, 95):
             for side, edge in zip(("lower", "upper"), band(rates["draws"], percent / 100), strict=True):

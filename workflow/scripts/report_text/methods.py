@@ -24,6 +24,7 @@ _WORKS = {
         "G. H. Golub and V. Pereyra, *SIAM J. Numer. Anal.* **10**, 413 (1973), "
         "[doi:10.1137/0710036](https://doi.org/10.1137/0710036)."
     ),
+    "hausman": "J. A. Hausman, *Econometrica* **46**, 1251 (1978), [doi:10.2307/1913827](https://doi.org/10.2307/1913827).",
     "hoffman": "M. D. Hoffman and A. Gelman, *J. Mach. Learn. Res.* **15**, 1593 (2014).",
     "phan": "D. Phan, N. Pradhan and M. Jankowiak, [arXiv:1912.11554](https://arxiv.org/abs/1912.11554) (2019).",
     "tierney": "L. Tierney, *Ann. Stat.* **22**, 1701 (1994), [doi:10.1214/aos/1176325750](https://doi.org/10.1214/aos/1176325750).",
@@ -86,7 +87,7 @@ def _measurement(results: Dataset, cite: _Citations) -> str:
 
 
 def _fit(results: Dataset, cite: _Citations) -> str:
-    fit, sigma = results.fit, results.fit.sigma
+    fit, sigma = results.fit.by_squares, results.fit.sigma
     mode = fit.per_angle_mode
     noise = plain_number(sigma.min(), 2)
     if np.ptp(sigma) > 0:
@@ -95,7 +96,21 @@ def _fit(results: Dataset, cite: _Citations) -> str:
     return (
         f"The {grouped(fit.n_points)} pairs $t_1 < t_2$ were fitted by nonlinear least squares, weighted by noise that "
         f"was estimated from the data at each angle (σ = {noise}); contrast $C$ and offset $O$ were "
-        f"{_SCALING[mode]}{projected} (χ² per degree of freedom {fit.reduced_chi2:.3f}).{_nodes(fit.certificate)}"
+        f"{_SCALING[mode]}{projected} (χ² per degree of freedom {fit.reduced_chi2:.3f}).{_nodes(fit.certificate)}{_metric(results, cite)}"
+    )
+
+
+def _metric(results: Dataset, cite: _Citations) -> str:
+    """What followed least squares, where the noise of speckles weighs the pairs."""
+    agreement = results.fit.agreement
+    if agreement is None:
+        return ""
+    quoted = "this fit is quoted" if results.fit.estimator == "speckle" else "least squares is quoted"
+    return (
+        " From there the model was fitted with pairs weighted by the covariance that speckles and photons give them, "
+        r"$\frac12 \mathrm{tr}(\Sigma^{-1} A \Sigma^{-1} B)$ in the place of $\sum_{i<j} A_{ij} B_{ij}$, where $\Sigma$ is that "
+        f"of the intensities. The difference of the two fits was tested {cite('hausman')} (p = "
+        f"{plain_number(agreement.p_value, 2)}); {quoted}."
     )
 
 

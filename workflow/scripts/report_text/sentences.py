@@ -7,6 +7,7 @@ import numpy as np
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import RATE_UNITS
 from homodyne_lib.results.calibrations import Calibration
+from homodyne_lib.results.fits import Fit
 from report_text.dataset import Dataset
 from report_text.wording import escape, grouped, interval, plain_number, quantity
 
@@ -103,15 +104,16 @@ def outcome(results: Dataset) -> str:
 
 
 def sound(results: Dataset) -> bool:
-    """Whether fit and sampling converged and the residuals have no shape that noise does not have."""
+    """Whether fit and sampling converged, the residuals have no shape that noise does not have, and two fits agree."""
     converged = results.fit.converged and results.report.n_converged == results.report.n_shards
-    return bool(converged and not results.fit.misfit.detected)
+    disagree = results.fit.agreement is not None and results.fit.agreement.rejected
+    return bool(converged and not results.fit.misfit.detected and not disagree)
 
 
 def belief(results: Dataset) -> str:
     """Say whether to believe it: convergence, χ², parameters that cannot be told apart."""
     fit, report = results.fit, results.report
-    chi2, (low, high) = fit.reduced_chi2, _NOISE_LIKE
+    chi2, (low, high) = fit.by_squares.reduced_chi2, _NOISE_LIKE
     worst = max(shard.max_r_hat for shard in report.shards)
     diverged = sum(shard.divergences for shard in report.shards)
     if fit.misfit.detected:
@@ -124,7 +126,7 @@ def belief(results: Dataset) -> str:
     shards = f"{report.n_shards} shard{'s' * (report.n_shards > 1)}"
     checks = (
         f"the fit {'converged' if fit.converged else '**did not converge**'}; its residuals are {size} (χ² per "
-        f"degree of freedom {chi2:.3f}, {grouped(fit.n_points)} pairs of frames); sampling converged in "
+        f"degree of freedom {chi2:.3f}, {grouped(fit.n_points)} pairs of frames);{_agreement(fit)} sampling converged in "
         f"{report.n_converged} of {shards} (largest R̂ {worst:.3f}, {diverged} divergent draw{'s' * (diverged != 1)})."
     )
     if not sound(results):
@@ -134,6 +136,17 @@ def belief(results: Dataset) -> str:
     else:
         end = "No check speaks against these numbers; on their errors, see the note."
     return f"**Believe it?** {checks[0].upper()}{checks[1:]} {end}"
+
+
+def _agreement(fit: Fit) -> str:
+    """Whether two fits agree, as a part of a sentence; nothing where there is one."""
+    if fit.agreement is None:
+        return ""
+    agree = "**disagree**" if fit.agreement.rejected else "agree"
+    return (
+        f" fits by least squares and in the metric of the noise {agree} (p = {plain_number(fit.agreement.p_value, 2)}); the "
+        f"{'first' if fit.estimator == 'least_squares' else 'second'} is quoted;"
+    )
 
 
 def cautions(results: Dataset) -> list[str]:

@@ -12,6 +12,7 @@ from homodyne_lib.figures.style import WIDTH_NARROW, save
 from homodyne_lib.model.frames import frame_ranges, missing_frames
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
+from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.sampler_reports import Agreement
 from report_text.dataset import Dataset
 from report_text.sentences import RATE_SYMBOLS, estimate, flow_found, landmark_times, range_95
@@ -22,6 +23,7 @@ __all__ = [
     "agreement_text",
     "figure_block",
     "markdown_table",
+    "metric_text",
     "model_text",
     "noise_table",
     "noise_text",
@@ -82,37 +84,33 @@ def rate_table(results: Dataset) -> str:
             shown = not (curve == "gamma_dot" and flow_found(results) is False)
             value = estimate(draws, "") if shown else f"< {plain_number(np.quantile(draws, 0.95), 2)} (95 %)"
             row = [f"{RATE_SYMBOLS[curve]} at {t:g} s [{unit}]", value, range_95(draws, "") if shown else "–"]
-            row.append(alongside(rates["fit"][k], *scale) if shown else "–")
+            fits = [rates["fit"]] if rates["other"] is None else [rates["fit"], rates["other"]]
+            row += [alongside(fitted[k], *scale) if shown else "–" for fitted in fits]
             if results.truth is not None:
                 row.append("–" if rates["truth"] is None else alongside(rates["truth"][k], *scale))
             rows.append(row)
     truth = [] if results.truth is None else ["truth"]
-    table = markdown_table(["rate", "posterior", "95 % interval", "least squares", *truth], rows)
+    table = markdown_table(["rate", "posterior", "95 % interval", *_names_of_fits(results), *truth], rows)
     return f"{table}\n{_of_shear_rates(results)}\n"
 
 
 def parameter_table(results: Dataset) -> str:
-    """Tabulate physical parameters and noise scale: fit beside posterior, with units, bounds and truth.
+    """Tabulate physical parameters and noise scale: fits beside posterior, with units, bounds and truth.
 
-    Errors are calibrated ones where there are any; a column then says how many times those of independent entries they are.
+    Errors are calibrated ones where there are any. For least squares a column then says how many times those of independent
+    entries they are.
     """
-    calibrated, rows = results.calibration is not None, []
+    calibrated, rows = results.calibration is not None and results.fit.estimator == "least_squares", []
+    fits = [results.fit] if results.fit.other is None else [results.fit, results.fit.other[1]]
     for name in [*results.fit.parameters, "noise_scale"]:
         row, entry = results.table.loc[name], results.fit.parameters.get(name)
         parameter = PARAMETERS.get(name)
-        error = results.fit.error(name) if entry else None
-        if entry is None:
-            fitted = "–"
-        elif error is None:
-            fitted = f"{plain_number(entry.value, 2)} (error undefined)"
-        else:
-            fitted = quantity(entry.value, error)
         held = entry is not None and name not in results.free
         scale = row["posterior_mean"], row["posterior_sd"]
         cells = [
             f"${parameter.symbol}$" if parameter else "noise scale",
             parameter.unit if parameter else "",
-            fitted,
+            *(_fitted(fit, name) for fit in fits),
             "held" if held else quantity(*scale),
             interval(row["lower"], row["upper"], *scale),
         ]
@@ -128,8 +126,22 @@ def parameter_table(results: Dataset) -> str:
         rows.append(cells)
     ratio = ["sd ÷ independent sd"] if calibrated else []
     truth = [] if results.truth is None else ["truth"]
-    head = ["parameter", "unit", "least squares", "posterior", "95 % interval", *ratio, "bound", "R̂", "ESS", *truth]
+    names = _names_of_fits(results)
+    head = ["parameter", "unit", *names, "posterior", "95 % interval", *ratio, "bound", "R̂", "ESS", *truth]
     return markdown_table(head, rows) + f"\n{_of_shear_rates(results)}\n"
+
+
+def _names_of_fits(results: Dataset) -> list[str]:
+    """Heads of the columns of the quoted fit and of the one beside it."""
+    return ["fit"] if results.fit.other is None else ["fit", results.fit.other[0]]
+
+
+def _fitted(fit: Fit, name: str) -> str:
+    """A fitted parameter with its error; a dash for what no fit has."""
+    if name not in fit.parameters:
+        return "–"
+    value, error = fit.values[name], fit.error(name)
+    return f"{plain_number(value, 2)} (error undefined)" if error is None else quantity(value, error)
 
 
 def _of_shear_rates(results: Dataset) -> str:
@@ -188,6 +200,22 @@ def noise_text(results: Dataset) -> str:
     return (
         f"Noise behind the error bars: {kind}. {escape(found.note)} {escape(found.sentence)} Sums of residuals over "
         f"all pairs of a frame vary {plain_number(found.stripes, 2)} times as much as those of independent entries."
+    )
+
+
+def metric_text(results: Dataset) -> str:
+    """Say what the fit in the metric of speckle noise did, and whether it agrees with least squares."""
+    fit = results.fit
+    if fit.agreement is None:
+        return ""
+    weighted = fit.speckle or fit
+    differences = ", ".join(
+        f"{name.replace('gamma_dot', 'γ̇').replace('phi0', 'φ0')} {plain_number(value, 2)}"
+        for name, value in fit.agreement.differences.items()
+    )
+    return (
+        f" In the metric of speckle noise: {escape(weighted.message)} {escape(fit.agreement.sentence)} Differences in "
+        f"standard deviations, least squares less the other: {differences}."
     )
 
 
