@@ -23,7 +23,7 @@ __all__ = ["Span", "make_span"]
 _FINENESS = 8  # of the nodes from which some are chosen
 _NODES = 256  # that are chosen; several for each snapshot, so that rounding is not amplified
 _STEP = 16  # number of snapshots, of which programs are compiled for multiples
-_INDEPENDENT = 1e-9  # size of what a snapshot adds to others, relative to the first, from which it is one
+_INDEPENDENT = 1e-8  # size of what a snapshot adds to others, relative to the first, from which it is one
 _BLOCK = 8  # snapshots whose products are transposed at a time
 
 
@@ -36,33 +36,28 @@ class Span:
     ----------
     nodes : Nodes
         Where the model is computed.
-    combination : ndarray, shape (n_phi, r, N), or (1, r, N) without flow
-        Gives the coefficients of the r snapshots from the model at the nodes.
-    root : ndarray, shape (n_phi, r, r)
-        rootᵀ root is the Gram matrix of the snapshots in the metric.
-    ones, data : ndarray, shape (n_phi, r)
-        Inner products of the snapshots with 1 and with the data less the centre.
+    whitening : ndarray, shape (n_phi, r, N)
+        Gives, from the model at the nodes, coordinates in which the inner product is the sum over them.
+    ones, data : ndarray, shape (n_phi, N)
+        Weights of the nodes in the inner products with 1 and with the data less the centre.
     """
 
     nodes: Nodes
-    combination: np.ndarray
-    root: np.ndarray
+    whitening: np.ndarray
     ones: np.ndarray
     data: np.ndarray
 
     @property
     def in_words(self) -> str:
         """How many there are."""
-        return f"{self.ones.shape[1]} snapshots of the metric, {self.nodes.in_words}"
+        return f"{self.whitening.shape[1]} snapshots of the metric, {self.nodes.in_words}"
 
     def sums(self, params):
         """Inner products of u with u, 1 and y at each angle, (n_phi, 3); NumPy or JAX."""
         xp = array_namespace(params)
-        coefficients = xp.einsum("krn,kn->kr", self.combination, self.nodes.u(params))
-        coefficients = xp.broadcast_to(coefficients, self.ones.shape)
-        whitened = xp.einsum("ksr,kr->ks", self.root, coefficients)
-        products = [xp.sum(whitened**2, axis=1)]
-        products += [xp.sum(coefficients * known, axis=1) for known in (self.ones, self.data)]
+        u = xp.broadcast_to(self.nodes.u(params), self.ones.shape)
+        whitened = xp.einsum("krn,kn->kr", self.whitening, u)
+        products = xp.sum(whitened**2, axis=1), xp.sum(u * self.ones, axis=1), xp.sum(u * self.data, axis=1)
         return xp.stack(products, axis=1)
 
     def sums_of_many(self, params) -> np.ndarray:
@@ -98,21 +93,29 @@ def make_span(problem: Problem, params) -> Span:
         weight=nodes.weight[places],
         y=nodes.y[:, places],
     )
-    combination = np.stack([np.linalg.pinv(of_angle[:, places].T) for of_angle in u.swapaxes(0, 1)])
+    # Snapshots are nearly alike. Sums and differences of them, orthonormal at the nodes, keep the digits.
+    bases = [np.linalg.svd(of_angle[:, places], full_matrices=False) for of_angle in u.swapaxes(0, 1)]
     parts = problem.metric.snapshots(params[chosen], _gram)
-    root, ones, data = (np.stack(part) for part in zip(*parts, strict=True))
-    spare = -len(chosen) % _STEP
-    return Span(
-        nodes,
-        np.pad(combination, ((0, 0), (0, spare), (0, 0))),
-        np.pad(root, ((0, 0), (0, spare), (0, spare))),
-        *(np.pad(known, ((0, 0), (0, spare))) for known in (ones, data)),
+    whitening, ones, data = (
+        np.stack(each)
+        for each in zip(*(_at_nodes(*part, *bases[k % len(bases)]) for k, part in enumerate(parts)), strict=True)
     )
+    return Span(nodes, np.pad(whitening, ((0, 0), (0, -len(chosen) % _STEP), (0, 0))), ones, data)
+
+
+def _at_nodes(gram, ones, data, left, size, right) -> tuple[np.ndarray, ...]:
+    """What inner products of snapshots become for the model at the nodes, from a singular value decomposition there."""
+    kept = size > _INDEPENDENT * size[0]
+    mix, right = left[:, kept] / size[kept], right[kept]
+    value, vector = np.linalg.eigh(mix.T @ gram @ mix)
+    root = np.sqrt(np.maximum(value, 0.0))[:, None] * vector.T
+    whitening = np.zeros((size.size, right.shape[1]))
+    whitening[: len(root)] = root @ right
+    return whitening, ones @ mix @ right, data @ mix @ right
 
 
 def _gram(metric, whitened: Whitened) -> np.ndarray:
-    """Root of the Gram matrix of matrices, (r, r)."""
+    """Gram matrix of snapshots, (r, r)."""
     blocks = [slice(first, first + _BLOCK) for first in range(0, len(whitened.product), _BLOCK)]
     gram = np.hstack([metric.inner(whitened, Whitened(whitened.product[b], whitened.diagonal[b])) for b in blocks])
-    value, vector = np.linalg.eigh(0.5 * (gram + gram.T))
-    return np.sqrt(np.maximum(value, 0.0))[:, None] * vector.T
+    return 0.5 * (gram + gram.T)

@@ -36,6 +36,7 @@ _WELL_KNOWN = 0.3
 # Times the noise of neighbouring residuals that all residuals may have. Simulations of right models have 0.3 to 2.
 _MOST_INFLATED = 2.0
 _HIGHER_ORDERS = 0.3  # [errors] by which fits may differ besides, as the covariance is that of first order
+_NO_WIDTH = 1e-12  # share of the largest variance, from which a direction was free at all
 # Least eigenvalue of the correlation matrix of the differences along which they are compared.
 _LEAST_EIGENVALUE = 1e-3
 
@@ -147,7 +148,7 @@ def _compared(names, step, covariance, own, of_squares) -> Agreement:
     ``covariance`` is that of the difference, ``own`` that of the better fit, ``of_squares`` that of least squares.
     """
     width, direction = np.linalg.eigh(own)
-    known = direction[:, (width > 0.0) & (width < _WELL_KNOWN**2)]
+    known = direction[:, (width > _NO_WIDTH * width.max(initial=0.0)) & (width < _WELL_KNOWN**2)]
     size, correlation = unit_diagonal(known.T @ covariance @ known)
     value, vector = np.linalg.eigh(correlation)
     wide = value > _LEAST_EIGENVALUE

@@ -96,7 +96,8 @@ def _fit(results: Dataset, cite: _Citations) -> str:
     return (
         f"The {grouped(fit.n_points)} pairs $t_1 < t_2$ were fitted by nonlinear least squares, weighted by noise that "
         f"was estimated from the data at each angle (σ = {noise}); contrast $C$ and offset $O$ were "
-        f"{_SCALING[mode]}{projected} (χ² per degree of freedom {fit.reduced_chi2:.3f}).{_nodes(fit.certificate)}{_metric(results, cite)}"
+        f"{_SCALING[mode]}{projected} (χ² per degree of freedom {fit.reduced_chi2:.3f})."
+        f"{_nodes(fit.certificate)}{_metric(results, cite)}"
     )
 
 
@@ -108,8 +109,8 @@ def _metric(results: Dataset, cite: _Citations) -> str:
     quoted = "this fit is quoted" if results.fit.estimator == "speckle" else "least squares is quoted"
     return (
         " From there the model was fitted with pairs weighted by the covariance that speckles and photons give them, "
-        r"$\frac12 \mathrm{tr}(\Sigma^{-1} A \Sigma^{-1} B)$ in the place of $\sum_{i<j} A_{ij} B_{ij}$, where $\Sigma$ is that "
-        f"of the intensities. The difference of the two fits was tested {cite('hausman')} (p = "
+        r"$\frac12 \mathrm{tr}(\Sigma^{-1} A \Sigma^{-1} B)$ in the place of $\sum_{i<j} A_{ij} B_{ij}$, where $\Sigma$ is "
+        f"that of the intensities. The difference of the two fits was tested {cite('hausman')} (p = "
         f"{plain_number(agreement.p_value, 2)}); {quoted}."
     )
 
