@@ -54,6 +54,7 @@ def write_results(folder, mode, detected=None, phi=PHI, n_shards=1):
     write_json(folder / "scaling.json", scaling | {"warnings": ["phi = 0 deg: biased."]})
     coefficients = {f"contrast_{k}": 0.3 for k in range(n)} | {f"offset_{k}": 1.0 for k in range(n)}
     nlsq = {
+        "estimator": "least_squares",
         "analysis_mode": mode,
         "per_angle_mode": "individual",
         "shear_convention": "spec",

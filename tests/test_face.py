@@ -11,7 +11,6 @@ import yaml
 from workflow_support import ROOT, write_rest
 
 import homodyne_lib as hd
-from homodyne_lib.results.typed_json import plain
 
 
 def schema(name):
@@ -55,12 +54,23 @@ def fitted(c2):
     return hd.fit(c2, starts=16)
 
 
-def test_a_fit_has_calibrated_errors_unless_told_otherwise(c2, fitted):
+def read_back(result, folder):
+    """What its file holds."""
+    result.write(folder / "result.json")
+    return (folder / "result.json").read_bytes()
+
+
+def test_a_fit_has_calibrated_errors_unless_told_otherwise(c2, fitted, tmp_path):
     plain_fit = hd.fit(c2, starts=16, uncertainty="independent")
-    assert plain_fit.calibration is None and plain_fit.values == fitted.values
-    for name, parameter in fitted.parameters.items():
-        assert fitted.error(name) > 3 * parameter.error == 3 * plain_fit.error(name)
-    assert plain(hd.calibrate(plain_fit).calibration).keys() == plain(fitted.calibration).keys()
+    squares, again = fitted.least_squares, hd.calibrate(plain_fit)
+    assert plain_fit.calibration is None and plain_fit.values == squares.values
+    for name, parameter in squares.parameters.items():
+        assert squares.error(name) > 3 * parameter.error == 3 * plain_fit.error(name)
+        assert fitted.error(name) < squares.error(name)
+    assert [read_back(part, tmp_path) for part in (again, again.calibration)] == [
+        read_back(part, tmp_path) for part in (fitted, fitted.calibration)
+    ]
+    assert hd.calibrate(fitted, "least_squares").values == squares.values
 
 
 def test_a_fit_comes_back_from_its_files(fitted, tmp_path):

@@ -29,7 +29,9 @@ dataset	file	format	analysis_mode	wavevector_q	stator_rotor_gap	dt
 rest	rest.h5	auto	static	0.01		0.1
 flow	flow.yaml	speckle-sim	laminar_flow	0.0054	2e6	0.1
 """
+# Several shards, which least squares alone allows; test_metric.py has the metric of speckle noise.
 CONFIG = f"""\
+estimator: least_squares
 nlsq: {{starts: 16}}
 cmc: {{shards: {N_SHARDS}, chains: {N_CHAINS}, warmup: 100, draws: {N_DRAWS}}}
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import geometric_mean
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -167,10 +168,11 @@ def gain_in_words(agreement: Agreement) -> str:
     str
     """
     gains = agreement.gains[agreement.gains > 0.0]
-    mean = float(np.exp(np.mean(np.log(gains)))) if gains.size else 1.0
+    mean = geometric_mean(gains) if gains.size else 1.0
+    rates = "D(t) and the shear rate" if any("gamma" in name for name in agreement.names) else "D(t)"
     return (
-        f"Errors are {mean:.2g} times smaller than those of least squares (geometric mean over {', '.join(agreement.names)}; "
-        f"{gains.min(initial=mean):.2g} to {gains.max(initial=mean):.2g})."
+        f"Errors are {mean:.2g} times smaller than those of least squares (geometric mean over {rates} at three times"
+        f"{' and φ0' if 'phi0' in agreement.names else ''}; {gains.min(initial=mean):.2g} to {gains.max(initial=mean):.2g})."
     )
 
 

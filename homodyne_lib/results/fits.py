@@ -196,12 +196,9 @@ class Fit(Shown, JsonFile):
 
     def with_calibration(self, calibration: Calibration | None) -> Fit:
         """The fit, and the other one beside it, with the content of calibration.json."""
-        if calibration is None:
-            return self
+        beside = {name: getattr(self, name) for name in ("least_squares", "speckle")}
         others = {
-            name: replace(fit, calibration=getattr(calibration, name))
-            for name, fit in (("least_squares", self.least_squares), ("speckle", self.speckle))
-            if fit is not None
+            name: replace(fit, calibration=getattr(calibration, name, None)) for name, fit in beside.items() if fit
         }
         return replace(self, calibration=calibration, **others)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +38,6 @@ from homodyne_lib.simulation import simulate_speckle_c2
 from homodyne_lib.spec.scaling_utils import estimate_contrast_offset_from_quantiles
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-import calibrate
 import compress
 import correct_diagonal
 import estimate_scaling
@@ -565,9 +565,15 @@ def test_stages_pass_a_gap_on_from_the_table_to_the_calibration(tmp_path):
     settings = {"start": {}, "fixed": {}, "bounds": {}, "starts": 8, "max_evaluations": 200}
     settings |= {"per_angle_mode": "individual", "fourier_order": 1, "shear_convention": "spec", "seed": 0}
     compress.compress_file(at["c2"], tmp_path / "nodes.npz", said.append)
-    at_nodes = at["c2"], tmp_path / "nodes.npz"
-    fit_nlsq.fit(*at_nodes, names["scaling"], names["nlsq"], analysis_mode="static", progress=said.append, **settings)
-    calibrate.calibrate(*at_nodes, *names.values(), fourier_order=1, fixed={}, progress=said.append)
+    fit_nlsq.fit(
+        SimpleNamespace(c2=at["c2"], nodes=tmp_path / "nodes.npz", scaling=names["scaling"]),
+        SimpleNamespace(nlsq=names["nlsq"], calibration=names["calibration"]),
+        calibration={"estimator": "speckle"},
+        threads=1,
+        analysis_mode="static",
+        progress=said.append,
+        **settings,
+    )
     fit, calibration = read_json(names["nlsq"]), read_json(names["calibration"])
     assert fit["n_points"] == 3 * 37 * 36 // 2 and fit["converged"]
     assert calibration["counts"] == [None] * 3 and "diagonal was replaced or is empty" in calibration["note"]

@@ -25,7 +25,7 @@ import versions  # noqa: E402
 
 DATASET = "rest"
 STAGES = [
-    *("ingest", "correct_diagonal", "estimate_scaling", "compress", "fit_nlsq", "calibrate", "sample_shard.0-of-1"),
+    *("ingest", "correct_diagonal", "estimate_scaling", "compress", "fit_nlsq", "sample_shard.0-of-1"),
     *("combine_shards", "write_report"),
 ]
 COLUMN, MISSING = "temperature [K]", "stress [Pa]"
@@ -278,9 +278,7 @@ def test_results_of_other_settings_are_refused(project):
     table.write_text(good, encoding="utf-8")
     assert told.returncode == 1
     assert told.stderr.startswith("archive: the results of rest are not those of its input, settings, code and ")
-    assert (
-        ": calibrate, combine_shards, fit_nlsq, record_provenance, sample_shard, write_report would run." in told.stderr
-    )
+    assert ": combine_shards, fit_nlsq, record_provenance, sample_shard, write_report would run." in told.stderr
 
 
 def test_results_changed_by_hand_are_refused(project):

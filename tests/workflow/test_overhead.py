@@ -17,7 +17,7 @@ HEAVY = {"jax", "numpyro", "arviz_stats", "arviz_base", "xarray", "scipy.stats",
 # What each script may import of the packages that take longer than its work on a small record.
 ALLOWED = {
     **dict.fromkeys(
-        ["simulate", "ingest", "correct_diagonal", "estimate_scaling", "compress", "fit_nlsq", "calibrate"],
+        ["simulate", "ingest", "correct_diagonal", "estimate_scaling", "compress", "fit_nlsq"],
         frozenset(),
     ),
     # papermill imports pandas; what the notebook imports, its kernel does.

@@ -270,7 +270,7 @@ def test_curves_have_units_and_are_those_of_the_model(page, flowing):
         assert all("[" in column for column in tables[name] if not column.startswith(("(c2", "error", "model"))), name
     rates = tables["rates"]
     expected = TRUTH["D0"] * rates["t [s]"] ** TRUTH["alpha"] + TRUTH["D_offset"]
-    np.testing.assert_allclose(rates["D least squares [Å²/s]"], expected, rtol=1e-5)
+    np.testing.assert_allclose(rates["D fit [Å²/s]"], expected, rtol=1e-5)
     assert (rates["D lower 95 % [Å²/s]"] < rates["D lower 68 % [Å²/s]"]).all()
     assert (rates["D upper 68 % [Å²/s]"] < rates["D upper 95 % [Å²/s]"]).all()
     assert (rates["t [s]"].min(), rates["t [s]"].max()) == (DT, pytest.approx((N_T - 1) * DT))

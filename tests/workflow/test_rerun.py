@@ -28,7 +28,7 @@ import sources
 # Rules of a dataset that run again, by the first of them. What was temporary is made again with what is made of it.
 REPORT = {"write_report", "record_provenance"}
 SAMPLE = {"sample_shard", "weigh_shard", "combine_shards", *REPORT}
-FIT = {"fit_nlsq", "calibrate", *SAMPLE}
+FIT = {"fit_nlsq", *SAMPLE}
 SCALING = {"estimate_scaling", *FIT}
 INGEST = {"ingest", "correct_diagonal", "compress", *SCALING}
 ALL = {"simulate", *INGEST}
