@@ -1,4 +1,4 @@
-"""A batch of replicas of one regime: what was true, fitted, and said to be the error, with and without calibration.
+"""A batch of replicas of one regime: what was true, fitted, and said to be the error, by least squares and in the metric.
 
 python replicas.py MODE FIELDS COUNTS FRAMES PIXELS FIRST N OUTPUT
 """
@@ -14,15 +14,16 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from homodyne_lib.fitting.nlsq import fit_nlsq
+from homodyne_lib.fitting.speckle_fit import fit_speckle
 from homodyne_lib.io.correlations import RowBand
 from homodyne_lib.io.files import write_json
 from homodyne_lib.likelihood.problem import make_problem
-from homodyne_lib.model.backend import load_jax
-from homodyne_lib.model.rates import calculate_diffusion_coefficient
+from homodyne_lib.model.curves import CURVES, rate_slopes
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.prepare.entry_noise import estimate_sigma
 from homodyne_lib.simulation import simulate_speckle_c2
 from homodyne_lib.uncertainty.calibration import calibrate
+from homodyne_lib.uncertainty.two_fits import compare_fits
 
 PHI = np.array([-40.0, 0.0, 30.0, 60.0])
 GEOMETRY = {"q": 0.0054, "dt": 0.1, "stator_rotor_gap": 2e6}
@@ -33,12 +34,15 @@ TRUTH = {
         "gamma_dot_t0": 1e-3, "beta": -0.3, "gamma_dot_t_offset": 1e-4, "phi0": 3.0,
     },
 }  # fmt: skip
-CURVE_NAMES = ("D", "shear rate")
 CURVE_TIMES = (0.1, 0.3, 0.9)  # of the record
 
 
 def replica(mode, fields, counts, frames, pixels, seed) -> dict:
-    """Simulate, fit, calibrate; (truth, value, calibrated error, independent error) by quantity."""
+    """Simulate, fit in both ways, calibrate.
+
+    By quantity: truth; value, calibrated error and independent error by least squares; value and error in the metric of the
+    noise.
+    """
     truth = TRUTH[mode]
     c2 = simulate_speckle_c2(
         list(truth.values()), PHI, n_frames=frames, pixels=pixels, modes=fields, counts=counts, seed=seed, **GEOMETRY
@@ -48,26 +52,48 @@ def replica(mode, fields, counts, frames, pixels, seed) -> dict:
     problem = make_problem(record, per_angle_scaling("individual", PHI), mode)
     # The search finds the same minimum; from the truth, a replica takes a tenth of the time.
     fit = fit_nlsq(problem, start=truth, n_starts=0)
-    held = [name for name, bound in fit.at_bound.items() if bound]
-    result = calibrate(problem, fit.values, np.diagonal(c2, axis1=1, axis2=2), held=held)
-    told = {
-        name: (true, fit.values[k], result.errors[k], fit.errors[k]) for k, (name, true) in enumerate(truth.items())
-    }
+    noise = calibrate(problem, fit.values, np.diagonal(c2, axis1=1, axis2=2), held=bounded(fit))
+    squares = quantities(truth, fit.values, frames, noise.covariance, fit.covariance)
+    if noise.noise == "independent":
+        # The metric of such noise is that of least squares.
+        numbers = {name: [*parts, *parts[1:3]] for name, parts in squares.items()}
+        return _report(numbers, noise, fit, None)
+    found = fit_speckle(problem, fit.values, [fit.values[: len(truth)]], 1.0 / noise.effective_counts)
+    calibration, agreement = compare_fits(problem, found, noise, held=bounded(found.fit))
+    weighted = quantities(truth, found.fit.values, frames, calibration.covariance)
+    numbers = {name: [*parts, *weighted[name][1:]] for name, parts in squares.items()}
+    return _report(numbers, noise, fit, agreement.p_value)
+
+
+def _report(numbers, noise, fit, chance) -> dict:
+    about = {"pixels": noise.pixels, "noise": noise.noise, "at_bound": bounded(fit), "p_value": chance}
+    return {"quantities": numbers} | about
+
+
+def bounded(fit) -> list[str]:
+    """Parameters on a bound."""
+    return [name for name, bound in fit.at_bound.items() if bound]
+
+
+def quantities(truth, values, frames, *covariances) -> dict[str, list[float]]:
+    """Truth, value and errors of each parameter, and of each rate at three times of the record."""
+    fitted = dict(zip(truth, values, strict=False))
+    numbers = {name: (truth[name], fitted[name], np.eye(len(truth))[k]) for k, name in enumerate(truth)}
     times = np.array(CURVE_TIMES) * frames * GEOMETRY["dt"]
-    for first, curve in zip(range(0, len(truth) - 1, 3), CURVE_NAMES, strict=False):
-        rate = slice(first, first + 3)
-        slopes = load_jax().jacfwd(lambda p: calculate_diffusion_coefficient(times, *p))(fit.values[rate]).T
-        values, true = (
-            calculate_diffusion_coefficient(times, *numbers)
-            for numbers in (fit.values[rate], list(truth.values())[rate])
-        )
-        errors = [
-            np.sqrt(np.einsum("at,ab,bt->t", slopes, covariance[rate, rate], slopes))
-            for covariance in (result.covariance, fit.covariance)
-        ]
-        for k, share in enumerate(CURVE_TIMES):
-            told[f"{curve} at {share:g}"] = (true[k], values[k], *(e[k] or np.nan for e in errors))
-    return {"quantities": told, "pixels": result.pixels, "noise": result.noise, "at_bound": held}
+    for curve, (_, names) in CURVES.items():
+        if not truth.keys() >= {*names}:
+            continue
+        true = rate_slopes(truth, times, GEOMETRY["dt"], curve)[0]
+        rates, slopes = rate_slopes(fitted, times, GEOMETRY["dt"], curve)
+        for share, *pair, slope in zip(CURVE_TIMES, true, rates, slopes, strict=True):
+            along = np.zeros(len(truth))
+            along[[list(truth).index(name) for name in names]] = slope
+            numbers[f"{curve} at {share:g}"] = (*pair, along)
+    p = slice(len(truth))
+    return {
+        name: [true, value, *(np.sqrt(along @ c[p, p] @ along) or np.nan for c in covariances)]
+        for name, (true, value, along) in numbers.items()
+    }
 
 
 def main(mode, fields, counts, frames, pixels, first, n, output) -> None:
