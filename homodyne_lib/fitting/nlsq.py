@@ -27,6 +27,7 @@ _SEARCH_FINENESS = 6  # of the nodes on which the space is searched
 _NEAR_BEST = 0.01  # minima of the search whose cost is higher by less than this share descend on the fine nodes too
 _SAME = 1e-4  # descents that differ by less than this part of a variance found the same minimum
 _FINENESS = (32, 48)  # of nodes, one after the other, where the fit's own are too coarse
+_LEAST_CHI2 = 1e-12  # for a pair of frames [σ²]
 _RIVAL = 9.0  # a second minimum within so many residual variances is reported: three standard deviations
 
 
@@ -222,7 +223,8 @@ def summarise(
     errors = np.sqrt(np.diag(covariance))
     errors[[k for k in range(len(names)) if k not in free or k in undetermined]] = np.nan
     own = slice(len(problem.names))
-    certificate, chi2 = None, equations.chi2
+    # Of data without noise, χ² in a metric is rounding of either sign.
+    certificate, chi2 = None, max(equations.chi2, _LEAST_CHI2 * problem.n_points)
     if problem.metric is None:
         assumed = chi2 / freedom
         certificate, chi2 = certify(problem, params, covariance[own, own] * assumed, assumed, bounds)

@@ -28,6 +28,7 @@ from homodyne_lib.model.scaling import PerAngleScaling
 __all__ = ["Problem", "make_problem"]
 
 _ROUNDS_OF_WEIGHT = 3
+_NO_NOISE = 1e-14  # share of the sum of squares that rounding leaves
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,9 @@ class Problem:
         # Where angles share a contrast, the best one depends a little on the weights.
         for _ in range(_ROUNDS_OF_WEIGHT):
             _, mix, _ = solve_scaling(sums, metric.y_moments, weight, self.data.centre, self.scaling)
-            weight = pairs / residual_squares(sums, metric.y_moments, mix)
+            # Data without noise would weigh infinitely.
+            squares = residual_squares(sums, metric.y_moments, mix)
+            weight = pairs / np.maximum(squares, _NO_NOISE * metric.y_moments[:, 2])
         return replace(self, metric=metric, weight=weight)
 
     def nodes_of(self, fineness: int) -> Nodes:

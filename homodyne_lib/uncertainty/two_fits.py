@@ -36,6 +36,7 @@ _WELL_KNOWN = 0.3
 # Times the noise of neighbouring residuals that all residuals may have. Simulations of right models have 0.3 to 2.
 _MOST_INFLATED = 2.0
 _HIGHER_ORDERS = 0.3  # [errors] by which fits may differ besides, as the covariance is that of first order
+_TINY = np.finfo(float).tiny
 _NO_WIDTH = 1e-12  # share of the largest variance, from which a direction was free at all
 # Least eigenvalue of the correlation matrix of the differences along which they are compared.
 _LEAST_EIGENVALUE = 1e-3
@@ -97,10 +98,10 @@ def compare_fits(
     agreement : Agreement
     """
     values, names = found.fit.values, noise.names
-    covariance, local, hessian, of_squares = _scores(problem, found, noise, threads)
+    covariance, local, hessian, other_hessian = _scores(problem, found, noise, threads)
     n = len(names)
     free = [k for k, name in enumerate(names) if name not in held]
-    inverse, of_least_squares = bread(hessian, free), bread(of_squares, free)
+    inverse, of_least_squares = bread(hessian, free), bread(other_hessian, free)
     within = inverse @ covariance[:n, :n] @ inverse
     calibration = replace(
         noise,
@@ -110,10 +111,11 @@ def compare_fits(
         assumed=hessian / found.fit.reduced_chi2,
     )
     # A wrong model inflates the noise of the residuals, and hardly that of neighbouring ones, which is less well known.
-    known = [n + k for k in free if local[n + k, n + k] > 0.0]
-    inflated = np.median(np.diag(covariance)[known] / np.diag(local)[known])
+    inflated = max(
+        np.median([covariance[n + k, n + k] / max(local[n + k, n + k], _TINY) for k in free]), _MOST_INFLATED
+    )
     apart = np.hstack([-inverse, of_least_squares])
-    difference = apart @ covariance @ apart.T * min(1.0, _MOST_INFLATED / inflated) + _HIGHER_ORDERS**2 * within
+    difference = apart @ covariance @ apart.T * (_MOST_INFLATED / inflated) + _HIGHER_ORDERS**2 * within
     step = of_least_squares @ problem.normal_equations(values[: len(problem.names)]).gradient
     own = slice(len(problem.names))
     of_squares = of_least_squares @ covariance[n:, n:] @ of_least_squares
@@ -156,7 +158,7 @@ def _compared(names, step, covariance, own, of_squares) -> Agreement:
     chi2, freedom = float(np.sum(along**2 / value[wide])), int(wide.sum())
     spread = np.sqrt(np.diag(known @ known.T @ covariance @ known @ known.T))
     differences = np.divide(known @ known.T @ step, spread, out=np.zeros_like(step), where=spread > 0.0)
-    gains = np.sqrt(np.diag(of_squares) / np.maximum(np.diag(own), np.finfo(float).tiny))
+    gains = np.sqrt(np.diag(of_squares) / np.maximum(np.diag(own), _TINY))
     return Agreement(names, differences, chi2, freedom, float(chdtrc(max(freedom, 1), chi2)), gains)
 
 
@@ -180,7 +182,8 @@ def _scores(problem, found, noise, threads):
         both = np.zeros((2 * spread.shape[1], 2 * len(slopes)))
         both[: spread.shape[1], : len(slopes)], both[spread.shape[1] :, len(slopes) :] = parts
         residual = problem.record.c2[k] - offset[k] - contrast[k] * g1**2
-        noises = (1.0 / noise.effective_counts[k], noise.pixels[k]), _of_neighbours(problem, residual, c, g1)
+        own = 1.0 / noise.effective_counts[k], noise.pixels[k]
+        noises = own, _of_neighbours(problem, residual, c, g1) or own
         covariances = [
             both @ np.tensordot([1.0, shot, shot**2], moments, 1) @ both.T / pixels for shot, pixels in noises
         ]
@@ -191,10 +194,12 @@ def _scores(problem, found, noise, threads):
     return tuple(sum(part) for part in parts)
 
 
-def _of_neighbours(problem, residual, contrast, g1) -> tuple[float, float]:
-    """1/counts and pixels of an angle from differences of neighbouring residuals."""
+def _of_neighbours(problem, residual, contrast, g1) -> tuple[float, float] | None:
+    """1/counts and pixels of an angle from differences of neighbouring residuals; None where the record is too short."""
     frames = problem.experiment.frames
     interval = np.bincount(np.diff(frames)).argmax()
-    steps = np.median(neighbour_differences(residual, frames, frames, interval), axis=0)
+    steps = neighbour_differences(residual, frames, frames, interval)
+    if not steps:
+        return None
     next_to = np.diagonal(g1, 1)[np.diff(frames) == interval] ** 2
-    return noise_of_neighbours(*steps, contrast, float(next_to.mean()))
+    return noise_of_neighbours(*np.median(steps, axis=0), contrast, float(next_to.mean()))
