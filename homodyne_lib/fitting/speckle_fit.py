@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -15,12 +16,13 @@ from homodyne_lib.fitting.descent import solve
 from homodyne_lib.fitting.nlsq import NlsqFit, distinct_basins, summarise
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import SpeckleMetric
+from homodyne_lib.model.scales import nearest_image, to_search_scale
 
 __all__ = ["MetricState", "SpeckleFit", "fit_speckle", "in_frozen_metric"]
 
-_ROUNDS = 4  # of the metric, at most
-_STEP = 0.05  # [errors] that a fit may move by when the metric is taken anew
-_TOLERANCE = 1e-3  # of χ² [residual variances], at which a descent ends
+# Change of χ² [residual variances] at which the descents of each round end; the first ones need not be exact.
+_TOLERANCES = (0.1, 1e-2, 1e-3, 1e-3)
+_STEP = 0.1  # [errors] that a fit may move by when the metric is taken anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,24 +104,25 @@ def fit_speckle(
     SpeckleFit
     """
     values, p = np.asarray(values, dtype=float), len(problem.names)
-    starts, n_evaluations = list(minima), 0
-    for rounds in range(1, _ROUNDS + 1):  # noqa: B007
+    starts, n_evaluations, rounds = list(minima), 0, 0
+    for rounds, tolerance in enumerate(_TOLERANCES, 1):
         metric = SpeckleMetric.at(problem, values, shot, threads)
         weighted = problem.in_metric(metric, values[:p])
-        tolerance = _TOLERANCE / problem.n_points
-        trials = [solve(weighted, start, bounds, fixed, max_evaluations, tolerance) for start in starts]
+        state = MetricState(values, np.asarray(shot, dtype=float), weighted.weight)
+        descend = partial(solve, weighted, max_evaluations=max_evaluations, tolerance=tolerance / problem.n_points)
+        trials = [descend(start, bounds, fixed) for start in starts]
         n_evaluations += sum(outcome.n_evaluations for _, outcome in trials)
         basins = distinct_basins(weighted, trials)
-        fit = summarise(weighted, basins, dict(fixed or {}), bounds, n_evaluations, max_evaluations)
-        state = MetricState(values, np.asarray(shot, dtype=float), weighted.weight)
-        step, values = fit.values - values, fit.values
-        if _length(step, fit) < _STEP:
+        if rounds > 1 and _length(problem.names, values, basins[0].outcome) < _STEP:
             break
+        values = np.concatenate([basins[0].params, weighted.coefficients(basins[0].params)])
         starts = [basin.params for basin in basins]
+    fit = summarise(weighted, basins, dict(fixed or {}), bounds, n_evaluations, max_evaluations)
     return SpeckleFit(fit, weighted, state, rounds)
 
 
-def _length(step, fit: NlsqFit) -> float:
-    """Largest step of a number [errors], as far as it has one."""
-    known = np.isfinite(fit.errors)
-    return float(np.max(np.abs(step[known] / fit.errors[known]), initial=0.0))
+def _length(names, values, outcome) -> float:
+    """Length of the way from a fit to where a descent ended [errors], by the curvature there."""
+    free = outcome.free
+    before = to_search_scale(free, np.array([values[names.index(name)] for name in free]))
+    return float(np.linalg.norm(outcome.jac @ nearest_image(free, outcome.x - before, 0.0)))

@@ -107,6 +107,11 @@ class Problem:
             weight = pairs / np.maximum(squares, _NO_NOISE * metric.y_moments[:, 2])
         return replace(self, metric=metric, weight=weight)
 
+    def coefficients(self, params) -> np.ndarray:
+        """Best scaling coefficients for physical parameters [units of the parameter table]."""
+        sums = (self.metric or self.nodes).sums(np.asarray(params, dtype=float))
+        return solve_scaling(sums, self.y_moments, self.weight, self.data.centre, self.scaling)[0]
+
     def nodes_of(self, fineness: int) -> Nodes:
         """Nodes of the same data of another fineness."""
         return make_nodes(self.data, self.experiment, self.convention, fineness)
