@@ -1,27 +1,31 @@
 """The fit in the metric of speckle noise, from minima that least squares found.
 
 Every minimum descends in one metric, that of the best, so that their χ² can be compared. The metric is then taken at the best
-result, and the descent repeated, until it does not matter. It is then frozen: errors, posterior and tests use it.
+result, and the descent repeated, until it does not matter. It is then frozen: errors, posterior and tests use it. A fit to some
+of the frames comes first in long records.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
 from homodyne_lib.fitting.descent import solve
 from homodyne_lib.fitting.nlsq import NlsqFit, distinct_basins, summarise
-from homodyne_lib.likelihood.problem import Problem
+from homodyne_lib.io.correlations import RowBand
+from homodyne_lib.likelihood.problem import Problem, make_problem
 from homodyne_lib.likelihood.speckle_metric import SpeckleMetric
+from homodyne_lib.model.kernels import N_DIFFUSION
 from homodyne_lib.model.scales import nearest_image, to_search_scale
 
 __all__ = ["MetricState", "SpeckleFit", "fit_speckle", "in_frozen_metric"]
 
 # Change of χ² [residual variances] at which the descents of each round end; the first ones need not be exact.
-_TOLERANCES = (0.1, 1e-2, 1e-3, 1e-3)
+_TOLERANCES = (0.1, 1e-2, 1e-2, 1e-3)
+_FRAMES = 350  # of which a longer record is thinned for a first fit, as the cost grows with the third power
+_NEAR = 30.0  # rise of χ² [residual variances] below which another minimum of that fit may be the best of all frames
 _STEP = 0.1  # [errors] that a fit may move by when the metric is taken anew
 
 
@@ -104,21 +108,50 @@ def fit_speckle(
     SpeckleFit
     """
     values, p = np.asarray(values, dtype=float), len(problem.names)
-    starts, n_evaluations, rounds = list(minima), 0, 0
-    for rounds, tolerance in enumerate(_TOLERANCES, 1):
-        metric = SpeckleMetric.at(problem, values, shot, threads)
-        weighted = problem.in_metric(metric, values[:p])
-        state = MetricState(values, np.asarray(shot, dtype=float), weighted.weight)
-        descend = partial(solve, weighted, max_evaluations=max_evaluations, tolerance=tolerance / problem.n_points)
-        trials = [descend(start, bounds, fixed) for start in starts]
+    starts, n_evaluations, tolerances = list(minima), 0, _TOLERANCES
+    stride = -(-problem.experiment.frames.size // _FRAMES)
+    if stride > 2:
+        options = {"bounds": bounds, "fixed": fixed, "max_evaluations": max_evaluations, "threads": threads}
+        coarse = fit_speckle(every_nth(problem, stride), values, minima, shot, **options)
+        values, tolerances = coarse.fit.values, _TOLERANCES[1:]
+        near = [basin for basin in coarse.fit.basins if basin["delta_chi2"] < _NEAR]
+        starts = [np.array([basin[name] for name in problem.names]) for basin in near]
+    for number, tolerance in enumerate(tolerances, 1):
+        # A metric takes several times the memory of c2: the last one goes before the next one comes.
+        weighted = None
+        weighted = problem.in_metric(SpeckleMetric.at(problem, values, shot, threads), values[:p])
+        rounds, state = number, MetricState(values, np.asarray(shot, dtype=float), weighted.weight)
+        limits = bounds, fixed, max_evaluations, tolerance / problem.n_points
+        trials = [solve(weighted, start, *limits) for start in starts]
         n_evaluations += sum(outcome.n_evaluations for _, outcome in trials)
         basins = distinct_basins(weighted, trials)
-        if rounds > 1 and _length(problem.names, values, basins[0].outcome) < _STEP:
+        if tolerance < _TOLERANCES[0] and _length(problem.names, values, basins[0].outcome) < _STEP:
             break
         values = np.concatenate([basins[0].params, weighted.coefficients(basins[0].params)])
         starts = [basin.params for basin in basins]
     fit = summarise(weighted, basins, dict(fixed or {}), bounds, n_evaluations, max_evaluations)
     return SpeckleFit(fit, weighted, state, rounds)
+
+
+def every_nth(problem: Problem, stride: int) -> Problem:
+    """The problem of every ``stride``-th frame alone, at the same times.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of least squares, with its record.
+    stride : int
+
+    Returns
+    -------
+    Problem
+    """
+    record, some = problem.record, slice(None, None, stride)
+    c2 = np.ascontiguousarray(record.c2[:, some, some])
+    about = {name: getattr(record, name) for name in ("phi", "q", "dt", "stator_rotor_gap", "sigma")}
+    part = RowBand(rows=np.arange(c2.shape[1]), c2=c2, frames=record.frames[some], **about)
+    mode = "static" if len(problem.names) == N_DIFFUSION else "laminar_flow"
+    return make_problem(part, problem.scaling, mode, problem.convention)
 
 
 def _length(names, values, outcome) -> float:

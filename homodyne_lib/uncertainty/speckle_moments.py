@@ -168,12 +168,12 @@ def _score_moments(products):
     m, vc = len(slopes), v @ c.T
 
     def traces(a, b):
-        """Traces of the products of all pairs of matrices."""
-        return a.reshape(m, -1) @ b.mT.reshape(m, -1).T
+        """Traces of aᵀ b, which are those of a b where one of them is symmetric."""
+        return a.reshape(m, -1) @ b.reshape(m, -1).T
 
     return {
-        (0, 2): 0.5 * traces(of_u, of_u),
-        (0, 3): traces(of_g, of_g) + 0.5 * crossing - vc - vc.T + v @ u @ v.T,
+        (0, 2): 0.5 * traces(of_u, of_u.mT),
+        (0, 3): traces(of_g, of_g.mT) + 0.5 * crossing - vc - vc.T + v @ u @ v.T,
         (1, 1): traces(of_u, slopes),
         (1, 2): 2.0 * traces(of_g * g, slopes) - v @ v.T,
         (2, 0): 0.5 * traces(slopes, slopes),

@@ -313,7 +313,7 @@ def test_another_workflow_uses_this_one_as_a_module(tmp_path):
     folder = make_project(tmp_path / "caller")
     (folder / "config/config.yaml").unlink()
     (folder / "Snakefile").write_text(CALLER, encoding="utf-8")
-    (folder / "caller.yaml").write_text("homodyne: {cmc: {shards: 3}}", encoding="utf-8")
+    (folder / "caller.yaml").write_text("homodyne: {estimator: least_squares, cmc: {shards: 3}}", encoding="utf-8")
     workflow = ["--snakefile", str(folder / "Snakefile")]
     plan = snakemake(folder, "--dry-run", workflow=workflow)
     assert plan.returncode == 0, plan.stdout
@@ -398,7 +398,7 @@ def bad_run(tmp_path_factory):
             make(config / f"{name}.h5", good)
     pd.DataFrame(rows).T.to_csv(config / "broken.tsv", sep="\t", index_label="dataset")
     mine = folder / "mine.yaml"
-    mine.write_text("datasets: config/broken.tsv\ncmc: {shards: 16}\n", encoding="utf-8")
+    mine.write_text("datasets: config/broken.tsv\nestimator: least_squares\ncmc: {shards: 16}\n", encoding="utf-8")
     wanted = [f"results/{name}/nlsq.json" for name in rows]
     return folder, snakemake(folder, "--cores", "2", "--configfile", str(mine), "--", *wanted)
 
