@@ -1,8 +1,8 @@
 """The fit in the metric of speckle noise, from minima that least squares found.
 
 Every minimum descends in one metric, that of the best, so that their χ² can be compared. The metric is then taken at the best
-result, and the descent repeated, until it does not matter. It is then frozen: errors, posterior and tests use it. A fit to some
-of the frames comes first in long records.
+result, and the descent repeated, until it does not matter. It is then frozen: errors, posterior and tests use it. In long
+records a fit to some of the frames comes first.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from white_noise import record_of
 
+from homodyne_lib.fitting import speckle_fit
 from homodyne_lib.fitting.nlsq import fit_nlsq
-from homodyne_lib.fitting.speckle_fit import fit_speckle, in_frozen_metric
+from homodyne_lib.fitting.speckle_fit import every_nth, fit_speckle, in_frozen_metric
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model.curves import rate_curves, rate_slopes
 from homodyne_lib.model.scaling import per_angle_scaling
@@ -113,6 +114,17 @@ def test_the_better_of_two_minima_is_found_and_the_metric_can_be_made_again():
     again = in_frozen_metric(problem, found.state)
     assert again.cost(found.fit.values[:3]) == pytest.approx(found.fit.chi2, rel=1e-12)
     assert found.fit.reduced_chi2 == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_long_record_is_fitted_at_some_frames_first(monkeypatch):
+    problem, fit, noise, found = fits_of(measured(4))
+    monkeypatch.setattr(speckle_fit, "_FRAMES", 20)
+    some = every_nth(problem, 3)
+    np.testing.assert_array_equal(some.experiment.frames, np.arange(0, FRAMES, 3))
+    np.testing.assert_array_equal(some.record.c2, problem.record.c2[:, ::3, ::3])
+    staged = fit_speckle(problem, fit.values, [fit.values[:3]], 1.0 / noise.effective_counts)
+    known = np.isfinite(found.fit.errors)
+    assert np.max(np.abs(staged.fit.values - found.fit.values)[known] / found.fit.errors[known]) < 0.1
 
 
 def test_what_is_held_stays_held():
