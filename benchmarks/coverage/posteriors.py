@@ -14,10 +14,10 @@ import numpy as np
 HOUSE = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(HOUSE), str(HOUSE / "tests")]
 
+from batches import write_batch_or_page  # noqa: E402
 from white_noise import TRUTH, problem_of  # noqa: E402
 
 from homodyne_lib.fitting.nlsq import fit_nlsq  # noqa: E402
-from homodyne_lib.io.files import read_json, write_json, write_text  # noqa: E402
 from homodyne_lib.sampling.consensus import combine_shards  # noqa: E402
 from homodyne_lib.sampling.importance import propose, reweighted, shard_terms  # noqa: E402
 from homodyne_lib.sampling.nuts import sample_shard  # noqa: E402
@@ -91,16 +91,5 @@ def page(replicas) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(what, *arguments) -> None:
-    """Write a batch, or the page of all."""
-    if what == "replicas":
-        first, n, output = int(arguments[0]), int(arguments[1]), arguments[2]
-        write_json(output, {"replicas": [ranks(seed) for seed in range(first, first + n)]})
-    else:
-        folder, output = arguments
-        files = sorted(Path(folder).glob("*.json"))
-        write_text(output, page([replica for file in files for replica in read_json(file)["replicas"]]))
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    write_batch_or_page(ranks, page, *sys.argv[1:])

@@ -14,8 +14,9 @@ from scipy.stats import chi2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from batches import write_batch_or_page
+
 import homodyne_lib as hd
-from homodyne_lib.io.files import read_json, write_json, write_text
 from homodyne_lib.model.curves import CURVES, rate_curves, rate_slopes
 
 Q, DT, GAP = 0.0054, 0.1, 2e6
@@ -119,16 +120,5 @@ def page(replicas) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(what, *arguments) -> None:
-    """Write a batch, or the page of all."""
-    if what == "replicas":
-        first, n, output = int(arguments[0]), int(arguments[1]), arguments[2]
-        write_json(output, {"replicas": [replica(seed) for seed in range(first, first + n)]})
-    else:
-        folder, output = arguments
-        files = sorted(Path(folder).glob("*.json"))
-        write_text(output, page([replica for file in files for replica in read_json(file)["replicas"]]))
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    write_batch_or_page(replica, page, *sys.argv[1:])

@@ -204,7 +204,7 @@ def sample(
     """
     made = _made_from(fit)
     n_phi, n_frames, _ = made.record.c2.shape
-    n_shards = shard_count(n_phi, n_frames, shards)
+    n_shards = shard_count(n_phi, n_frames, shards, in_metric=fit.metric is not None)
 
     def posterior(number: int) -> ShardPosterior:
         return shard_posterior(

@@ -125,7 +125,7 @@ def scaling_test(problem: Problem, params, equations: NormalEquations) -> str | 
     more = individual.n_parameters - problem.scaling.n_parameters
     if more <= 0:
         return None
-    sums = (problem.metric or problem.nodes).sums(params)
+    sums = problem.products.sums(params)
     chi2 = solve_scaling(sums, problem.y_moments, problem.weight, problem.data.centre, individual)[2]
     freedom = problem.n_points - individual.n_parameters - len(params)
     ratio = (equations.chi2 - chi2) / more / (chi2 / freedom)

@@ -34,3 +34,8 @@ class Experiment(NamedTuple):
     def model_phi(self) -> np.ndarray:
         """Angles whose models differ [deg]: without flow all angles have one model, that of the first."""
         return self.phi if self.sinc_prefactor else self.phi[:1]
+
+    @property
+    def alike(self) -> list[np.ndarray]:
+        """Numbers of the angles that have one model, a group for each model."""
+        return np.array_split(np.arange(self.phi.size), self.model_phi.size)

@@ -73,13 +73,18 @@ class Problem:
         return int(self.data.y_moments[:, 0].sum())
 
     @property
+    def products(self) -> Nodes | SpeckleMetric:
+        """What gives the sums over pairs, or inner products in their place."""
+        return self.metric or self.nodes
+
+    @property
     def y_moments(self) -> np.ndarray:
         """Inner products of 1 with 1, of 1 with y and of y with y at each angle, (n_phi, 3); y is c2 less the centre."""
         return self.data.y_moments if self.metric is None else self.metric.y_moments
 
     def normal_equations(self, params) -> NormalEquations:
         """Normal equations at physical parameters [units of the parameter table]."""
-        gram = (self.metric or self.nodes).gram(params)
+        gram = self.products.gram(params)
         gram[:, -1, -2:] = self.y_moments[:, :2]
         return normal_equations(gram, self.y_moments, self.weight, self.data.centre, self.scaling)
 
@@ -109,7 +114,7 @@ class Problem:
 
     def coefficients(self, params) -> np.ndarray:
         """Best scaling coefficients for physical parameters [units of the parameter table]."""
-        sums = (self.metric or self.nodes).sums(np.asarray(params, dtype=float))
+        sums = self.products.sums(np.asarray(params, dtype=float))
         return solve_scaling(sums, self.y_moments, self.weight, self.data.centre, self.scaling)[0]
 
     def nodes_of(self, fineness: int) -> Nodes:
@@ -132,7 +137,7 @@ class Problem:
 
     def costs(self, params) -> np.ndarray:
         """:meth:`cost` at many parameter vectors, (n, p) -> (n,)."""
-        return self.costs_from((self.metric or self.nodes).sums_of_many(params))
+        return self.costs_from(self.products.sums_of_many(params))
 
     def costs_from(self, sums) -> np.ndarray:
         """χ² with the best scaling from Σu², Σu, Σuy of each angle, (n, n_phi, 3) -> (n,)."""

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["MAX_PAIRS", "MAX_SHARDS", "ONE_SHARD", "chain_processes", "shard_count", "shard_rows"]
+__all__ = ["MAX_PAIRS", "MAX_SHARDS", "chain_processes", "shard_count", "shard_rows"]
 
 MAX_PAIRS = 100_000_000_000
 """Of frames, of a record; they are 400 GB of c2 in single precision."""
 
 MAX_SHARDS = 1_000
 """Each shard is a job."""
-
-
-ONE_SHARD = (
-    "{shards} shards are asked for, but in the metric of speckle noise all pairs of frames belong together; choose shards "
-    "auto, or the estimator least_squares."
-)
 
 
 def shard_count(n_phi: int, n_frames: int, shards: int | str = "auto", *, in_metric: bool = False) -> int:
@@ -41,7 +35,10 @@ def shard_count(n_phi: int, n_frames: int, shards: int | str = "auto", *, in_met
         more than `MAX_PAIRS`.
     """
     if in_metric and shards not in ("auto", 1):
-        raise ValueError(ONE_SHARD.format(shards=shards))
+        raise ValueError(
+            f"{shards} shards are asked for, but in the metric of speckle noise all pairs of frames belong together; choose "
+            "shards auto, or the estimator least_squares."
+        )
     if n_phi * n_frames * (n_frames - 1) // 2 > MAX_PAIRS:
         raise ValueError(
             f"{n_phi} angles × {n_frames} frames hold more than {MAX_PAIRS:.0e} pairs of frames, too many to be analysed; "

@@ -20,7 +20,6 @@ from homodyne_lib.sampling.importance import propose, shard_terms
 from homodyne_lib.sampling.nuts import sample_shard
 from homodyne_lib.sampling.posterior import ShardPosterior
 from homodyne_lib.sampling.shard_files import Proposals, ShardDraws
-from homodyne_lib.sampling.shards import ONE_SHARD
 
 __all__ = ["sampled", "seed_of", "shard_posterior", "weighed"]
 
@@ -65,17 +64,10 @@ def shard_posterior(
     Returns
     -------
     ShardPosterior
-
-    Raises
-    ------
-    ValueError
-        For a fit in the metric of speckle noise and more than one shard.
     """
     per_angle = quantiles.per_angle(fit.per_angle_mode, fourier_order)
     problem = make_problem(part, per_angle, fit.analysis_mode, fit.shear_convention, record)
     if fit.metric is not None:
-        if n_shards > 1:
-            raise ValueError(ONE_SHARD.format(shards=n_shards))
         problem = in_frozen_metric(problem, fit.metric, threads)
     return ShardPosterior(problem, fit.vector, n_shards, bounds, fixed, fit.noise_scale)
 

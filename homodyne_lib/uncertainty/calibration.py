@@ -189,8 +189,7 @@ def _angles(problem, values, contrast, offset, threads):
         moments = speckle_moments(g1, slopes)
         return [_angle(problem, moments, g1**2, contrast, offset, k) for k in angles]
 
-    alike = np.array_split(np.arange(experiment.phi.size), experiment.model_phi.size)
-    return [part for parts in side_by_side(of, alike, threads) for part in parts]
+    return [part for parts in side_by_side(of, experiment.alike, threads) for part in parts]
 
 
 def _angle(problem, moments, u, contrast, offset, k):

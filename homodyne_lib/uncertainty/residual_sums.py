@@ -9,7 +9,14 @@ import numpy as np
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.strips import Strip, strips
 
-__all__ = ["ResidualSums", "frame_groups", "neighbour_differences", "noise_of_neighbours", "residual_sums"]
+__all__ = [
+    "ResidualSums",
+    "frame_groups",
+    "neighbour_differences",
+    "noise_of_neighbours",
+    "residual_sums",
+    "usual_interval",
+]
 
 _MOST_GROUPS = 96
 # Entries of shorter lags are left out of the estimate of noise: they hold more than the product of two fluctuations.
@@ -38,6 +45,11 @@ class ResidualSums(NamedTuple):
     neighbour: float
 
 
+def usual_interval(frames) -> int:
+    """Interval of most neighbouring frames on the time axis [frames]; others are gaps."""
+    return int(np.bincount(np.diff(frames)).argmax())
+
+
 def frame_groups(n_t: int) -> np.ndarray:
     """Group of each of n_t frames, shape (n_t,); groups stand for frames in long records."""
     return np.arange(n_t) // -(-n_t // _MOST_GROUPS)
@@ -59,15 +71,14 @@ def residual_sums(problem: Problem, params, contrast, offset) -> list[ResidualSu
     list of ResidualSums, length n_phi
     """
     experiment = problem.experiment
-    alike = np.array_split(np.arange(experiment.phi.size), experiment.model_phi.size)
-    return [sums for angles in alike for sums in _sums(problem, params, angles, contrast, offset)]
+    return [sums for angles in experiment.alike for sums in _sums(problem, params, angles, contrast, offset)]
 
 
 def _sums(problem, params, angles, contrast, offset) -> list[ResidualSums]:
     """Sums of some angles that have one model."""
     at = problem.experiment.frames
     n_t, group = at.size, frame_groups(at.size)
-    interval = np.bincount(np.diff(at)).argmax()
+    interval = usual_interval(at)
     cells = np.zeros((len(angles), len(params) + 3, group[-1] + 1, group[-1] + 1))
     frames, steps, neighbour = np.zeros((len(angles), 2, n_t)), [[] for _ in angles], []
     for strip in strips(params, problem.experiment, angles[0], problem.convention):

@@ -22,7 +22,7 @@ from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model.curves import CURVES, rate_slopes
 from homodyne_lib.model.matrices import unit_diagonal
 from homodyne_lib.uncertainty.calibration import NoiseCalibration, bread, chain_rule, godambe_information
-from homodyne_lib.uncertainty.residual_sums import neighbour_differences, noise_of_neighbours
+from homodyne_lib.uncertainty.residual_sums import neighbour_differences, noise_of_neighbours, usual_interval
 from homodyne_lib.uncertainty.speckle_moments import at_contrast, score_moments
 
 __all__ = ["REJECTED", "Agreement", "compare_fits"]
@@ -197,7 +197,7 @@ def _scores(problem, found, noise, threads):
 def _of_neighbours(problem, residual, contrast, g1) -> tuple[float, float] | None:
     """1/counts and pixels of an angle from differences of neighbouring residuals; None where the record is too short."""
     frames = problem.experiment.frames
-    interval = np.bincount(np.diff(frames)).argmax()
+    interval = usual_interval(frames)
     steps = neighbour_differences(residual, frames, frames, interval)
     if not steps:
         return None
