@@ -40,8 +40,8 @@ CURVE_TIMES = (0.1, 0.3, 0.9)  # of the record
 def replica(mode, fields, counts, frames, pixels, seed) -> dict:
     """Simulate, fit in both ways, calibrate.
 
-    By quantity: truth; value, calibrated error and independent error by least squares; value and error in the metric of the
-    noise.
+    By quantity: truth; value, calibrated error and independent error by least squares; value, error, and that of Gaussian
+    intensities in the metric of the noise.
     """
     truth = TRUTH[mode]
     c2 = simulate_speckle_c2(
@@ -56,11 +56,11 @@ def replica(mode, fields, counts, frames, pixels, seed) -> dict:
     squares = quantities(truth, fit.values, frames, noise.covariance, fit.covariance)
     if noise.noise == "independent":
         # The metric of such noise is that of least squares.
-        numbers = {name: [*parts, *parts[1:3]] for name, parts in squares.items()}
+        numbers = {name: [*parts, *parts[1:]] for name, parts in squares.items()}
         return _report(numbers, noise, fit, None)
     found = fit_speckle(problem, fit.values, [fit.values[: len(truth)]], 1.0 / noise.effective_counts)
     calibration, agreement = compare_fits(problem, found, noise, held=bounded(found.fit))
-    weighted = quantities(truth, found.fit.values, frames, calibration.covariance)
+    weighted = quantities(truth, found.fit.values, frames, calibration.covariance, found.fit.covariance)
     numbers = {name: [*parts, *weighted[name][1:]] for name, parts in squares.items()}
     return _report(numbers, noise, fit, agreement.p_value)
 

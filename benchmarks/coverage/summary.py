@@ -38,7 +38,7 @@ def rows_of(regime, replicas):
         told = told[np.isfinite(told).all(axis=1)]
         if not len(told):
             continue
-        true, squares, calibrated, independent, speckle, error = told.T
+        true, squares, calibrated, independent, speckle, error, limit = told.T
         far = [np.sqrt(np.mean((value - true) ** 2)) for value in (squares, speckle)]
         row = regime | {
             "quantity": name,
@@ -46,6 +46,9 @@ def rows_of(regime, replicas):
             "identified": bool(np.median(error / np.abs(true)) < IDENTIFIED),
             "by least squares": bool(np.median(calibrated / np.abs(true)) < IDENTIFIED),
             "error ratio": np.median(calibrated / independent),
+            "RMS of least squares": far[0] / np.abs(true[0]),
+            "RMS in the metric": far[1] / np.abs(true[0]),
+            "Gaussian limit": np.median(limit / np.abs(true)),
             "gain": far[0] / far[1],
             "farthest": np.max(np.abs(speckle - true) / error),
         }
