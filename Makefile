@@ -63,7 +63,7 @@ coverage: env ## Count how often error bars contain the truth; hours (ARGS="--co
 	@mkdir -p build/coverage
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m snakemake --snakefile benchmarks/coverage/Snakefile \
 	    --directory build/coverage --cores $(CORES) --quiet rules $(ARGS)
-	@cat build/coverage/coverage.md build/coverage/posteriors.md build/coverage/angles.md
+	@cat build/coverage/coverage.md build/coverage/posteriors.md build/coverage/truths.md build/coverage/angles.md
 
 lint: env ## Check the Python style, the types of the face, the Snakefile style and the workflow
 	$(PY) -m ruff check .

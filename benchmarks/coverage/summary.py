@@ -63,7 +63,8 @@ def rows_of(regime, replicas):
         yield row
 
 
-def _span(values) -> str:
+def span(values) -> str:
+    """The lowest and the highest."""
     return f"{values.min():.2f} – {values.max():.2f}" if len(values) else "–"
 
 
@@ -79,9 +80,9 @@ def page(table: pd.DataFrame) -> str:
         gains = part.loc[part["quantity"].str.contains(" at "), "gain"]
         cells = [
             mode.removesuffix("_flow"), f"{contrast:.2g}", counts.replace("none", "∞"), frames, part["replicas"].max(),
-            len(own), _span(own["speckle 0.95"]), _span(own["speckle 0.6827"]),
-            f"{np.exp(np.mean(np.log(gains))):.1f} ({_span(gains)})",
-            len(other), _span(other["calibrated 0.95"]), _span(other["calibrated 0.6827"]), _span(other["independent 0.95"]),
+            len(own), span(own["speckle 0.95"]), span(own["speckle 0.6827"]),
+            f"{np.exp(np.mean(np.log(gains))):.1f} ({span(gains)})",
+            len(other), span(other["calibrated 0.95"]), span(other["calibrated 0.6827"]), span(other["independent 0.95"]),
         ]  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines) + "\n"

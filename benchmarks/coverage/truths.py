@@ -1,12 +1,13 @@
-"""Truths that nobody chose: records with everything drawn at random, fitted as a user would, and their posteriors.
+"""Posteriors as reported, of records with everything drawn at random and of regimes, fitted and sampled as a user would.
 
-python truths.py replicas FIRST N OUTPUT      # pulls of the rates, and their ranks among the draws, of each record
-python truths.py summary FOLDER OUTPUT.md     # coverage, the farthest, and whether ranks are even
+python truths.py replicas FIRST N OUTPUT GROUP   # GROUP: random, or a regime as MODE-FIELDS-COUNTS-FRAMES
+python truths.py summary FOLDER OUTPUT.md        # coverage, the farthest, and whether ranks are even
 """
 
 from __future__ import annotations
 
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,15 @@ from scipy.stats import chi2
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from batches import write_batch_or_page
+from replicas import CURVE_TIMES, GEOMETRY, PHI, TRUTH, quantities
+from summary import IDENTIFIED, span
 
 import homodyne_lib as hd
-from homodyne_lib.model.curves import CURVES, rate_curves, rate_slopes
+from homodyne_lib.model.curves import CURVES
 
-Q, DT, GAP = 0.0054, 0.1, 2e6
-SHARES = (0.1, 0.3, 0.9)  # of the record, at which rates are compared
-KNOWN = 1 / 3  # largest error of a rate, as a share of it, that counts
+Q, DT, GAP = GEOMETRY["q"], GEOMETRY["dt"], GEOMETRY["stator_rotor_gap"]
+RANDOM = "random"
+KNOWN = 1 / 3  # largest error of a rate of a random truth, as a share of it, that counts
 RANKS = 10  # bins of their histogram
 DRAWS = {"chains": 4, "warmup": 100, "draws": 250}
 
@@ -60,41 +63,93 @@ def drawn(seed: int) -> dict:
     }
 
 
-def replica(seed: int) -> dict:
-    """Simulate, fit and sample a record; by rate: truth, value, error, and the rank of the truth among the draws."""
-    about = drawn(seed)
-    truth, mode = about["truth"], about["mode"]
+def regime(group: str) -> dict:
+    """What is measured in a regime of the study of fits."""
+    mode, fields, counts, frames = group.split("-")
+    return {
+        "mode": mode,
+        "truth": TRUTH[mode],
+        "phi": PHI.tolist(),
+        "n_frames": int(frames),
+        "pixels": 2000,
+        "modes": int(fields),
+        "counts": None if counts == "none" else float(counts),
+    }
+
+
+def replica(seed: int, group: str) -> dict:
+    """Simulate, fit and sample a record; by quantity: truth, value, error, mean and standard deviation of the draws, rank."""
+    about = drawn(seed) if group == RANDOM else regime(group)
+    truth, mode, frames = about["truth"], about["mode"], about["n_frames"]
     how = {name: about[name] for name in ("n_frames", "pixels", "modes", "counts")}
     gap = GAP if mode == "laminar_flow" else None
-    c2 = hd.simulate(truth, about["phi"], q=Q, dt=DT, stator_rotor_gap=gap, seed=seed, **how)
+    # Regimes have replicas of their own: an unlucky draw is not seen in all of them.
+    number = seed if group == RANDOM else zlib.crc32(f"{group} {seed}".encode())
+    c2 = hd.simulate(truth, about["phi"], q=Q, dt=DT, stator_rotor_gap=gap, seed=number, **how)
     fit = hd.fit(c2, mode)
     posterior = hd.sample(fit, **DRAWS)
-    times, rates = np.array(SHARES) * about["n_frames"] * DT, {}
+    times = np.array(CURVE_TIMES) * frames * DT
+    draws = dict(posterior.draws)
     for curve in fit.curves:
-        names = CURVES[curve][1]
-        true = rate_curves(truth, times, DT, curve)[0]
-        value, slopes = rate_slopes(fit.values, times, DT, curve)
-        covariance = fit.calibration.covariance.of(list(names))
-        error = np.sqrt(np.einsum("ta,ab,tb->t", slopes, covariance, slopes))
-        draws = posterior.rates(curve, times, DT)
-        below = (draws < true).mean(axis=0)
-        parts = true, value, error, draws.mean(axis=0), draws.std(axis=0), below
-        rates |= {f"{curve} at {s:g}": list(map(float, row)) for s, *row in zip(SHARES, *parts, strict=True)}
-    shard = posterior.report.shards[0]
-    chance = None if fit.agreement is None else fit.agreement.p_value
+        rates = posterior.rates(curve, times, DT)
+        draws |= {f"{curve} at {share:g}": rates[:, k] for k, share in enumerate(CURVE_TIMES)}
+    values = [fit.values[name] for name in truth]
+    told = {}
+    for name, parts in quantities(truth, values, frames, fit.calibration.covariance.of(list(truth))).items():
+        told[name] = [*parts, draws[name].mean(), draws[name].std(), np.mean(draws[name] < parts[0])]
     checks = {
+        "group": group,
         "estimator": fit.estimator,
-        "p_value": chance,
+        "p_value": None if fit.agreement is None else fit.agreement.p_value,
         "status": posterior.report.status,
-        "share": shard.node_share,
+        "share": posterior.report.shards[0].node_share,
     }
-    return about | checks | {"rates": rates}
+    return about | checks | {"quantities": {name: [*map(float, parts)] for name, parts in told.items()}}
 
 
 def page(replicas) -> str:
+    """A table of the regimes, and one of the random truths, of those that are there."""
+    random = [replica for replica in replicas if replica["group"] == RANDOM]
+    groups: dict[str, list] = {}
+    for one in replicas:
+        if one["group"] != RANDOM:
+            groups.setdefault(one["group"], []).append(one)
+    return "\n".join(part(content) for part, content in ((regimes_table, groups), (random_table, random)) if content)
+
+
+def inside(below: np.ndarray, level: float) -> np.ndarray:
+    """Whether truths of such ranks lie in the equal-tailed interval of the draws."""
+    return np.abs(below - 0.5) < 0.5 * level
+
+
+def regimes_table(groups: dict[str, list]) -> str:
+    """One line a regime: shares of intervals of the posterior with the truth in them, lowest and highest."""
+    head = "| | contrast | counts | frames | replicas | quantities | 95 % intervals | 68 % intervals | not converged |"
+    lines = [head, "|---" * 9 + "|"]
+    for group, replicas in sorted(groups.items()):
+        shares = []
+        for name in replicas[0]["quantities"]:
+            true, _, _, _, sd, below = np.array([one["quantities"][name] for one in replicas], dtype=float).T
+            if np.median(sd / np.abs(true)) < IDENTIFIED:
+                shares.append([inside(below, level).mean() for level in (0.95, 0.6827)])
+        spans = [span(column) for column in np.array(shares).reshape(-1, 2).T]
+        mode, fields, counts, frames = group.split("-")
+        cells = [
+            mode.removesuffix("_flow"),
+            f"{1 / int(fields):.2g}",
+            counts.replace("none", "∞"),
+            frames,
+            len(replicas),
+        ]
+        cells += [len(shares), *spans, sum(one["status"] != "converged" for one in replicas)]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def random_table(replicas) -> str:
     """Shares of intervals with the truth in them, the farthest of it, and the histogram of ranks."""
-    numbers = np.array([row for replica in replicas for row in replica["rates"].values()], dtype=float)
-    true, value, error, mean, sd, below = numbers.T
+    rates = [parts for one in replicas for name, parts in one["quantities"].items() if " at " in name]
+    true, value, error, mean, sd, below = np.array(rates, dtype=float).T
     lines = [
         f"{len(replicas)} records; rates with an error below a third of them.",
         "",
@@ -104,18 +159,18 @@ def page(replicas) -> str:
     for name, centre, width in (("fit", value, error), ("posterior", mean, sd)):
         known = np.isfinite(width) & (width < KNOWN * np.abs(centre)) & (width > 0)
         pulls = np.abs(centre - true)[known] / width[known]
-        inside = [pulls < 1.96, pulls < 1.0]
+        held = [pulls < 1.96, pulls < 1.0]
         ranks = "–"
         if name == "posterior":
-            inside = [np.abs(below[known] - 0.5) < 0.5 * level for level in (0.95, 0.6827)]
+            held = [inside(below[known], level) for level in (0.95, 0.6827)]
             counts = np.histogram(below[known], RANKS, (0.0, 1.0))[0]
             expected = counts.sum() / RANKS
             square = float(np.sum((counts - expected) ** 2) / expected)
             ranks = f"{square:.1f}, {chi2.sf(square, RANKS - 1):.2g}: {' '.join(map(str, counts))}"
-        shares = " | ".join(f"{part.mean():.3f}" for part in inside)
+        shares = " | ".join(f"{part.mean():.3f}" for part in held)
         lines.append(f"| {name} | {known.sum()} | {shares} | {pulls.max():.1f} | {ranks} |")
-    rejected = [replica["estimator"] == "least_squares" for replica in replicas]
-    failed = [replica["status"] != "converged" for replica in replicas]
+    rejected = [one["estimator"] == "least_squares" for one in replicas]
+    failed = [one["status"] != "converged" for one in replicas]
     lines += ["", f"Least squares was quoted in {sum(rejected)}, and {sum(failed)} did not converge."]
     return "\n".join(lines) + "\n"
 

@@ -348,6 +348,7 @@ def test_the_coverage_study_runs(tmp_path):
     study = ["--snakefile", str(ROOT / "benchmarks/coverage/Snakefile")]
     settings = ["replicas=2", "batch=1", "frames=[40]", "counts=['1']", "fields=[3]", "pixels=500"]
     settings += ["posteriors=1", "posterior_batch=1", "truths=1", "truth_batch=1"]
+    settings += ["sampled_regimes=['static-3-1-40']", "sampled_replicas=1"]
     project = tmp_path / "study"
     project.mkdir()
     finished = snakemake(project, "--cores", "1", "--config", *settings, workflow=study)
@@ -360,7 +361,9 @@ def test_the_coverage_study_runs(tmp_path):
     assert (project / "posteriors.md").read_text(encoding="utf-8").count(
         "\n| "
     ) == 1 + 7 + 4  # head, parameters, contrasts
-    assert "| posterior |" in (project / "truths.md").read_text(encoding="utf-8")
+    posteriors = (project / "truths.md").read_text(encoding="utf-8")
+    assert "| posterior |" in posteriors
+    assert "| static | 0.33 | 1 | 40 | 1 |" in posteriors
     rows = [line.split("|")[3:5] for line in (project / "angles.md").read_text(encoding="utf-8").splitlines()[2:]]
     calibrated, independent = np.array(rows, dtype=float).T
     assert len(rows) == 8
