@@ -36,10 +36,7 @@ archive: env ## Pack DATASET=... of the project in DIR=.. with all that makes it
 	@$(PY) workflow/archive.py --directory "$(DIR)" "$(DATASET)"
 
 demo: env ## Analyse the three datasets of config/ and print where the reports are (CORES=...)
-	@$(RUN) --cores $(CORES); status=$$?; echo; \
-	for report in results/*/report.html results/summary.html; do \
-	    if [ -f "$$report" ]; then echo "$(CURDIR)/$$report"; fi; \
-	done; exit $$status
+	@$(RUN) --cores $(CORES)
 
 test: env ## Run the quick tests (all tests: .venv/bin/python -m pytest)
 	@$(PY) -m pytest tests -m "not slow" -n $(CORES) --dist loadfile --no-loadscope-reorder --durations=10

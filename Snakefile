@@ -31,6 +31,14 @@ rule all:
         collect("results/{dataset}/ingested.h5", dataset=FAULTS),
 
 
+onsuccess:
+    if TERMINAL is not None:
+        TERMINAL.end()
+
+
 onerror:
-    print("", *failures(), sep="\n", file=sys.stderr)
+    if TERMINAL is None:
+        print("", *failures(), sep="\n", file=sys.stderr)
     summarise_what_is_there()
+    if TERMINAL is not None:
+        TERMINAL.end([*failures()])

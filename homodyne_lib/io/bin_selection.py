@@ -138,9 +138,10 @@ def select_bins(
         raise InputError(f"the file states no finite q for any of its {q.size} bins; repair the list of q in the file.")
     near = np.flatnonzero(np.abs(q - wavevector_q) <= q_tolerance * wavevector_q)
     if near.size == 0:
+        rings = np.array([np.median(q[ring]) for ring in q_rings(q, q_tolerance)])
         raise InputError(
             f"no bin has q within {100 * q_tolerance:g} % of {wavevector_q:g} 1/Å; choose from the q of the "
-            f"file, {_listed(q)} 1/Å, or widen q_tolerance."
+            f"file, {_listed(rings if rings.size else q)} 1/Å, or widen q_tolerance."
         )
     notes = _without_q(q, phi)
     if undirected is not None and undirected[near].any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import geometric_mean
 
 import numpy as np
 
@@ -82,3 +83,9 @@ class FitAgreement:
     rejected: bool
     gains: dict[str, float]
     sentence: str
+
+    @property
+    def gain(self) -> float:
+        """Geometric mean of the gains; 1 where no error can be compared."""
+        known = [gain for gain in self.gains.values() if gain > 0.0]
+        return geometric_mean(known) if known else 1.0

@@ -6,6 +6,7 @@ of a compiled program; between blocks a chain can be interrupted.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import cache, partial
 from typing import NamedTuple
@@ -32,6 +33,8 @@ _SHORT_STEPS = 0.85
 _REPEATS = 2
 # Draws of one call.
 _BLOCK = 50
+# Time between two words about a chain [s].
+_TOLD_EVERY = 1.0
 # Statistics of each draw, under ArviZ's names: of its last move, and of its position.
 _STATS = {"diverging": bool, "n_steps": int, "acceptance_rate": float, "energy": float, "lp": float, "step_size": float}
 
@@ -179,7 +182,7 @@ def _chains(density: Density, settings, seed, n_chains, n_draws, progress, numbe
     results = []
     for chain in numbers:
         rng = np.random.default_rng((seed, chain, 1))
-        z, stats = _run(programs, density, settings, starts[chain], rng, n_draws)
+        z, stats = _run(programs, density, settings, starts[chain], rng, n_draws, _Teller(progress, chain, n_chains))
         normal = rng.standard_normal((n_draws, density.shard.origin.size))
         results.append((*_complete(density, z, normal), stats))
         by_name = dict(zip(_STATS, stats.T, strict=True))
@@ -190,7 +193,25 @@ def _chains(density: Density, settings, seed, n_chains, n_draws, progress, numbe
     return results
 
 
-def _run(programs, density, settings, state, rng, n_draws):
+class _Teller:
+    """Says how far a chain is, once a second at most."""
+
+    def __init__(self, progress, chain, n_chains):
+        self.progress, self.name, self.last, self.done = (
+            progress,
+            f"chain {chain + 1} of {n_chains}",
+            time.monotonic(),
+            0,
+        )
+
+    def __call__(self, n_draws, n_all):
+        self.done += n_draws
+        if time.monotonic() - self.last > _TOLD_EVERY and self.done < n_all:
+            self.last = time.monotonic()
+            self.progress(f"{self.name}: draw {self.done} of {n_all}")
+
+
+def _run(programs, density, settings, state, rng, n_draws, tell):
     """Whitened points, (n_draws, n), and statistics, (n_draws, n_stats), of a chain."""
     coordinates, points, stats = density.shard.coordinates, np.zeros((0, state.z.size)), np.zeros((0, len(_STATS)))
     half = settings.n_warmup // 2
@@ -201,5 +222,6 @@ def _run(programs, density, settings, state, rng, n_draws):
             size = min(_BLOCK, n - first)
             state, *new = programs.block(density, state, law, series, size)
             parts.append([np.asarray(part)[:size] for part in new])
+            tell(size, settings.n_warmup + n_draws)
         points, stats = (np.concatenate(part) for part in zip(*parts, strict=True)) if parts else (points, stats)
     return points, stats

@@ -77,5 +77,5 @@ def fitted(
         result = replace(result, flow_test=flow_test(static, found, len(record.frames)))
         progress(result.flow_test.sentence)
     for warning in result.warnings:
-        progress(f"Warning: {warning}")
+        progress(f"Note: {warning}")
     return replace(result, made_from=FitInput(record, data, quantiles, fourier_order, bounds, fixed))

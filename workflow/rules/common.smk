@@ -13,11 +13,13 @@ from homodyne_lib.io.files import check_writable
 from homodyne_lib.model.scales import search_bounds
 from homodyne_lib.model.parameters import is_static, parameter_names
 from homodyne_lib.sampling.shards import chain_processes, shard_count
+from job_log import ERROR
 from report_text.wording import one_line
 from plan import fault_of, surveyed
 from schemas import checked
 from sources import environment, sources_of
 from tables import read_datasets, read_extra_columns, unusual
+from terminal import take_over
 from user_yaml import read_settings
 
 
@@ -89,7 +91,17 @@ SIMULATED = [name for name in SOUND if TABLE[name]["format"] == "speckle-sim"]
 ENVIRONMENT = environment()
 
 
-for name, fault in FAULTS.items():
+# Of a workflow that uses this one as a module, the terminal is its own.
+TERMINAL = None
+if workflow.is_main_process and Path(workflow.main_snakefile) == HOUSE / "Snakefile":
+    TERMINAL = take_over(
+        workflow.logger_manager.settings,
+        SOUND,
+        workflow.resource_settings.cores if workflow.local_exec else None,
+    )
+
+
+for name, fault in FAULTS.items() if TERMINAL is None else ():
     say(f"{name}: {fault}")
 for name in SOUND:
     for note in [*unusual(TABLE[name]), *FILES[name]["notes"]]:
@@ -256,8 +268,8 @@ def failures():
         for path in sorted(Path(f"results/{name}/logs").glob("*.log"))
     ):
         for line in path.read_text(encoding="utf-8").splitlines()[-1:]:
-            if line.startswith("Error: "):
-                yield f"{path.parts[1]}: {line.removeprefix('Error: ')}"
+            if line.startswith(ERROR):
+                yield f"{path.parts[1]}: {line.removeprefix(ERROR)}"
 
 
 def summarise_what_is_there():

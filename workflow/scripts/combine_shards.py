@@ -4,6 +4,7 @@ import script_support
 
 from pathlib import Path
 
+from job_log import RESULT
 from shard_support import outcomes
 
 from homodyne_lib.results.calibrations import Calibration
@@ -26,6 +27,8 @@ def combine(paths_to_shards, paths_to_terms, path_to_nlsq, path_to_calibration, 
         **nlsq,
     )
     posterior.write(folder)
+    report = posterior.report
+    progress(f"{RESULT}{report.n_converged} of {report.n_shards} shard{'s' * (report.n_shards != 1)} converged")
 
 
 script_support.run(

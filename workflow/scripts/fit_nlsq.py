@@ -2,6 +2,8 @@
 
 import script_support
 
+from job_log import RESULT
+
 from homodyne_lib.io.correlations import open_correlations, read_correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.results.fits import QuantileScaling
@@ -26,6 +28,16 @@ def fit(paths, output, *, calibration, threads, progress, **settings):
         )
         result.calibration.write(output.calibration)
     result.write(output.nlsq)
+    progress(RESULT + in_short(result))
+
+
+def in_short(result):
+    """What a line of the terminal has room for."""
+    told = f"χ²/dof = {result.by_squares.reduced_chi2:.3g}"
+    if result.agreement is None:
+        return told
+    gain = f"errors {result.agreement.gain:.2g} times smaller than by least squares"
+    return f"{told}, {'the two fits disagree' if result.agreement.rejected else gain}"
 
 
 script_support.run(

@@ -2,6 +2,8 @@
 
 import script_support
 
+from job_log import RESULT
+
 from homodyne_lib.io.bin_selection import parse_phi_ranges
 from homodyne_lib.io.correlations import write_correlations
 from homodyne_lib.io.frame_selection import parse_bad_frames
@@ -23,7 +25,7 @@ def ingest(path_to_data, path_to_output, row, progress):
         stator_rotor_gap=row.get("stator_rotor_gap"),
     )
     n_phi, n_frames, _ = record.c2.shape
-    progress(f"{n_phi} angles × {n_frames} frames at q = {record.q:.5g} 1/Å from {record.source}")
+    progress(f"{RESULT}{n_phi} angles × {n_frames} frames at q = {record.q:.5g} 1/Å from {record.source}")
     for note in record.notes:
         progress(f"Note: {note}")
     write_correlations(path_to_output, record)

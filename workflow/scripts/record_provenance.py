@@ -5,6 +5,7 @@ import script_support
 import csv
 from pathlib import Path
 
+from job_log import RESULT
 from versions import code, host, packages
 
 from homodyne_lib.io.correlations import read_header
@@ -49,7 +50,7 @@ def record(
     folder = Path(path_to_output).parent
     times = {stage: measured(folder / "benchmarks" / f"{stage}.tsv") for stage in stages}
     total = summed(times)
-    progress(f"{total['wall [s]']:.0f} s, of processors {total['cpu [s]']:.0f} s, in {len(stages)} jobs")
+    progress(f"{RESULT}{total['wall [s]']:.0f} s, of processors {total['cpu [s]']:.0f} s, in {len(stages)} jobs")
     content = {
         "dataset": dataset,
         "inputs": [source(path_to_source, None if simulated else folder / "c2.h5")],

@@ -2,6 +2,7 @@
 
 import script_support
 
+from job_log import RESULT, WARNING
 from shard_support import posterior_of
 
 from homodyne_lib.sampling.shard_files import write_failure, write_shard
@@ -18,10 +19,12 @@ def sample(path_to_output, open_posterior, *, label, seed, cmc, threads=1, progr
     except ValueError as error:
         if not script_support.is_told(error):
             raise
-        progress(f"Warning: {label}: {error}")
+        progress(f"{WARNING}{label}: {error}")
         write_failure(path_to_output, str(error))
         return
     write_shard(path_to_output, draws, report)
+    found = "" if report["converged"] else ", not converged"
+    progress(f"{RESULT}R̂ = {report['max_r_hat']:.4f}, {report['divergences']} divergences{found}")
 
 
 script_support.run(

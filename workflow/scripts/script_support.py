@@ -13,7 +13,6 @@ import site
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,31 +52,9 @@ os.environ |= dict.fromkeys(
 )
 
 from compiled_programs import cache_settings, count_programs  # noqa: E402 - these stand in the repository
-from report_text.wording import one_line  # noqa: E402
+from job_log import ERROR, Log  # noqa: E402
 
 os.environ |= cache_settings(HOUSE)
-
-
-class Log:
-    """Lines that go to the job's log and, with the job's name, to the terminal; there also where no log can be written.
-
-    What is not printable is written out.
-    """
-
-    def __init__(self, path: str, name: str):
-        self.path, self.name = Path(path), name
-        with suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text("", encoding="utf-8")
-
-    def write(self, text: str) -> None:
-        """A line for the log alone."""
-        with suppress(OSError), self.path.open("a", encoding="utf-8") as stream:
-            print(one_line(text), file=stream)
-
-    def __call__(self, text: str) -> None:
-        self.write(text)
-        print(one_line(f"[{self.name}] {text}"), file=sys.stderr, flush=True)
 
 
 def refuse(sentence: str) -> None:
@@ -114,14 +91,13 @@ def run(job: Any, work: Callable[[Any, Log], None]) -> None:
         end = os.times()
         if programs is not None:
             log.write(f"JAX: {programs()}")
-        # For those who ask what a job costs beside its work, and no line for the terminal.
         log.write(f"Work: {end.elapsed - begin.elapsed:.2f} s, of processors {sum(end[:4]) - sum(begin[:4]):.2f} s")
     except Exception as error:
         from homodyne_lib.io.files import refusal
 
         reason = refusal(error, Path(job.output[0]).parent)
         if is_told(error) or reason is not None:
-            log(f"Error: {error}" if is_told(error) else f"Error: results cannot be written: {reason}")
+            log(ERROR + (str(error) if is_told(error) else f"results cannot be written: {reason}"))
             sys.exit(1)
         for line in traceback.format_exc().splitlines():
             log(f"  {line}")

@@ -2,6 +2,7 @@
 
 import script_support
 
+from job_log import WARNING
 from shard_support import outcomes, posterior_of
 
 from homodyne_lib.sampling.shard_files import write_failure, write_terms
@@ -13,7 +14,7 @@ def weigh(paths_to_shards, path_to_output, open_posterior, *, shard, seed, cmc, 
     """Write the terms of a shard; one that could not be sampled is left out of the posterior, and has none."""
     used, _ = usable_shards(outcomes(paths_to_shards), cmc["min_good_shards"])
     if shard not in used:
-        progress(f"Warning: shard {shard} is left out.")
+        progress(f"{WARNING}shard {shard} is left out.")
         write_failure(path_to_output, "Left out, as its chains cannot be used.")
         return
     shards = [draws for draws, _ in used.values()]
