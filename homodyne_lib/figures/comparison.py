@@ -8,11 +8,14 @@ import numpy as np
 
 from homodyne_lib.figures.lag_bins import LagBins
 from homodyne_lib.io.correlations import Correlations
-from homodyne_lib.model.evaluation import compute_g1_total_points, compute_g2_scaled
+from homodyne_lib.model.evaluation import kernel_factors
 from homodyne_lib.model.frames import nearest_lag, pairs_at_lag
+from homodyne_lib.model.kernels import g1_total
+from homodyne_lib.model.layouts import PairLayout
+from homodyne_lib.model.rates import floor_time
 from homodyne_lib.results.fits import Fit
 
-__all__ = ["AngularDecay", "Comparison", "angular_decay", "compare", "shrink", "with_gaps"]
+__all__ = ["AngularDecay", "Comparison", "angular_decay", "compare", "model_u", "shrink", "with_gaps"]
 
 _DECAYS = (0.8, 0.5, 0.2)
 """Decays, averaged over age and angle, at whose lags the angles are compared."""
@@ -145,6 +148,30 @@ def with_gaps(matrix: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return whole
 
 
+def model_u(record: Correlations, convention: str, params, i, j, phi) -> np.ndarray:
+    """g1² at pairs of frames, in NumPy: JAX takes longer to start than a report takes for all its models.
+
+    Parameters
+    ----------
+    record : Correlations
+    convention : {"spec", "published"}
+    params : array_like, shape (p,) or (p, n, 1)
+        Physical parameters, of one model or of n [units of the parameter table].
+    i, j : ndarray of int
+        Frames of the pairs, from the first frame of the record on.
+    phi : float or ndarray
+        [deg]
+
+    Returns
+    -------
+    ndarray, broadcast shape of ``i``, ``j``, ``phi`` and the models
+    """
+    time = floor_time(record.dt * np.arange(int(record.offsets[-1]) + 1), record.dt)
+    layout = PairLayout(time, i, j, np.asarray(phi, dtype=float))
+    gap = record.stator_rotor_gap or 1.0  # which does not enter in static modes
+    return g1_total(np.asarray(params), layout, *kernel_factors(record.q, gap, record.dt), convention) ** 2
+
+
 def compare(record: Correlations, fit: Fit, pixels: int) -> Comparison:
     """Compute the fitted model, one angle at a time, and compare.
 
@@ -165,18 +192,14 @@ def compare(record: Correlations, fit: Fit, pixels: int) -> Comparison:
     # Pairs whose later frame has the next one right after it: after as many intervals as any two in the record at least.
     steps = np.diff(frames)
     right = np.append(steps == steps.min(), False)[bins.j]
-    params, gap = list(fit.values.values()), record.stator_rotor_gap or 1.0  # which does not enter in static modes
+    params = list(fit.values.values())
     found, counts, products, squares, scatter = [], 0, 0.0, 0.0, 0.0
     scaling = fit.scaling
     for c2, phi, sigma, contrast, offset in zip(
         record.c2, record.phi, record.sigma, scaling.contrast, scaling.offset, strict=True
     ):
         c2 = c2.astype(float)
-        model = np.asarray(
-            compute_g2_scaled(
-                params, time, time, [phi], record.q, gap, contrast, offset, record.dt, fit.shear_convention
-            )
-        )[0]
+        model = offset + contrast * model_u(record, fit.shear_convention, params, frames[:, None], frames, phi)
         residual = (c2 - model) / sigma
         upper = residual[bins.i, bins.j]
         counts = counts + np.histogram(upper, RESIDUAL_EDGES)[0]
@@ -232,7 +255,7 @@ def angular_decay(record: Correlations, fit: Fit, comparison: Comparison) -> Ang
     AngularDecay
     """
     frames = record.offsets
-    params, gap = list(fit.values.values()), record.stator_rotor_gap or 1.0  # which does not enter in static modes
+    params = list(fit.values.values())
     # The second window of age shows most; all of its frames may be missing.
     decay = next(d for d in (comparison.model_decay[:, k].mean(axis=0) for k in (1, 2, 0, 3)) if np.isfinite(d).any())
     bins = {int(np.nanargmin(np.abs(decay - level))) for level in _DECAYS}
@@ -243,12 +266,10 @@ def angular_decay(record: Correlations, fit: Fit, comparison: Comparison) -> Ang
     data, error, model = [], [], []
     for k in steps:
         i, j = pairs_at_lag(frames, k)
-        t1 = frames[i] * record.dt
 
-        def decay_at(angles, t1=t1, t2=t1 + k * record.dt):
-            points = np.tile(t1, len(angles)), np.tile(t2, len(angles)), np.repeat(angles, len(t1))
-            g1 = compute_g1_total_points(params, *points, record.q, gap, record.dt, fit.shear_convention)
-            return np.square(np.asarray(g1)).reshape(len(angles), -1)
+        def decay_at(angles, i=frames[i], j=frames[j]):
+            u = model_u(record, fit.shear_convention, params, i, j, angles[:, None])
+            return np.broadcast_to(u, (len(angles), len(i)))
 
         measured = (record.c2[:, i, j] - offset[:, None]) / contrast[:, None]
         data.append(measured.mean(axis=1))

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from homodyne_lib.figures.comparison import Comparison
+from homodyne_lib.figures.comparison import Comparison, model_u
 from homodyne_lib.figures.lag_bins import LagBins
 from homodyne_lib.io.correlations import Correlations
-from homodyne_lib.model.backend import over_batch
 from homodyne_lib.model.curves import band
-from homodyne_lib.model.evaluation import compute_g1_total_points
 from homodyne_lib.results.fits import Fit
 
 __all__ = ["decay_bands"]
@@ -63,7 +61,7 @@ def decay_bands(
     ndarray, shape (2, n_phi, n_ages, n_bins)
         Lower and upper edge of (c2 - O)/C, with the fitted O and C; NaN where there is no pair.
     """
-    bins, dt = LagBins(record.offsets), record.dt
+    bins = LagBins(record.offsets)
     i, j, cell = _sample(bins)
     shape = comparison.model_decay.shape[1:]
     size = np.bincount(cell, minlength=np.prod(shape))
@@ -71,8 +69,7 @@ def decay_bands(
     batch = np.array([list(fit.values.values()), *np.stack([draws[name] for name in fit.values], axis=1)[chosen]])
     edges = []
     for k, phi in enumerate(record.phi):
-        where = i * dt, j * dt, float(phi), record.q, record.stator_rotor_gap or 1.0, dt, fit.shear_convention
-        u = np.square(np.asarray(over_batch(compute_g1_total_points, batch, where, {})))
+        u = model_u(record, fit.shear_convention, batch.T[..., None], i, j, phi)
         sums = np.stack([np.bincount(cell, row, minlength=size.size) for row in u])
         u = np.divide(sums, size, out=np.full(sums.shape, np.nan), where=size > 0).reshape(-1, *shape)
         u = u[1:] + (comparison.model_decay[k] - u[0])

@@ -15,6 +15,7 @@ __all__ = ["RATE_LABELS", "rates_over_time", "scaling_over_angle", "thumbnail", 
 RATE_LABELS = {"D": r"$D(t)$ [Å²/s]", "gamma_dot": r"$\dot\gamma(t)$ [1/s]"}
 _LOG_FROM = 3.0  # a rate that changes by less than this factor is drawn on a linear axis that holds zero
 _TREND_LOG_FROM = 30.0
+_SMALL = 4.5  # letters of a sign
 
 
 @styled
@@ -88,7 +89,7 @@ def scaling_over_angle(phi, fitted: Mapping[str, tuple], estimated: Mapping[str,
 
 @styled
 def thumbnail(matrix, time, curves: Sequence[np.ndarray]) -> Figure:
-    """Draw a dataset as a sign: one angle of c2, and its rates with their 95 % bands, without numbers.
+    """Draw a dataset as a sign: one angle of c2, and its rates with their 95 % bands, from zero to the number shown.
 
     Parameters
     ----------
@@ -103,8 +104,14 @@ def thumbnail(matrix, time, curves: Sequence[np.ndarray]) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    figure = new_figure(0.36 * (1 + 1.6 * len(curves)), 0.36)
-    panels = np.atleast_1d(figure.subplots(1, 1 + len(curves), width_ratios=[1, *[1.6] * len(curves)]))
+    # Places are given, as to find them takes longer than all the rest; a summary has a thousand of these.
+    high, wide, step = 0.46, 0.36, 0.72
+    figure = new_figure(0.4 + step * len(curves), high, layout=None)
+    lefts, widths = [0.02, *(0.66 + step * k for k in range(len(curves)))], [wide, *[step - 0.28] * len(curves)]
+    panels = [
+        figure.add_axes((left / figure.get_figwidth(), 0.11 / high, width / figure.get_figwidth(), 0.32 / high))
+        for left, width in zip(lefts, widths, strict=True)
+    ]
     off = matrix[np.triu_indices(len(matrix), 1)]
     low, high = np.nanquantile(off, [0.005, 0.995])
     style = {"cmap": colormap("viridis"), "aspect": "auto", "interpolation": "nearest"}
@@ -112,10 +119,15 @@ def thumbnail(matrix, time, curves: Sequence[np.ndarray]) -> Figure:
     for axes, draws in zip(panels[1:], curves, strict=True):
         axes.fill_between(time, *band(draws, 0.95), color=MISSING, lw=0)
         axes.plot(time, np.median(draws, axis=0), color=CYCLE["guide"], lw=1)
-        axes.set(xscale="log", ylim=(0, None))
-    for axes in panels:
-        axes.set(xticks=[], yticks=[])
+        axes.set(xscale="log", xlim=(time[0], time[-1]), ylim=(0, None))
+        top = axes.get_ylim()[1]
+        axes.set_yticks([top], [f"{top:.2g}".replace("e+0", "e")], size=_SMALL)
+        axes.set_xticks([time[0], time[-1]], [f"{time[0]:.2g}", f"{time[-1]:.2g} s"], size=_SMALL)
+        for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
+            label.set_ha(side)
+        axes.tick_params(length=1.5, pad=1)
         axes.minorticks_off()
+    panels[0].set(xticks=[], yticks=[])
     return figure
 
 

@@ -13,7 +13,7 @@ from homodyne_lib.model.layouts import PairLayout
 from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.model.scaling import per_angle_scaling
 
-__all__ = ["THREE_SIGMA", "degeneracies", "scaling_test"]
+__all__ = ["THREE_SIGMA", "degeneracies", "known_together", "parts_of_rate", "scaling_test"]
 
 THREE_SIGMA = 0.0027
 """Chance that a normal number is more than three standard deviations from its mean; the level of the F tests."""
@@ -43,31 +43,56 @@ def degeneracies(problem: Problem, params, names, covariance) -> list[str]:
     list of str
         Sentences; empty where nothing is wrong.
     """
-    return [*_flat_power_laws(problem, params, names, covariance), *_short_of_data(problem, params)]
+    return [*_flat_power_laws(params, names, covariance), *_short_of_data(problem, params)]
 
 
-def _flat_power_laws(problem, params, names, covariance) -> list[str]:
+def known_together(params, names, covariance) -> tuple[list[int], list[list[str]]]:
+    """Find parameters of which only combinations are known.
+
+    Parameters
+    ----------
+    params : ndarray, shape (p,)
+    names : list of str
+        Of all rows of ``covariance``, the physical parameters first.
+    covariance : ndarray
+        Zero rows where a parameter has no error.
+
+    Returns
+    -------
+    flat : list of int
+        Numbers of the exponents that are compatible with zero: of such a rate, amplitude and offset act alike.
+    correlated : list of list of str
+        Groups with correlations beyond ±0.99.
+    """
     sd = np.sqrt(np.diag(covariance))
+    exponents = [names.index(row[0]) for row in _RATES if row[0] in names[: len(params)]]
+    flat = [k for k in exponents if abs(params[k]) <= max(2.0 * sd[k], 0.01)]
     known = np.flatnonzero(sd[: len(params)] > 0)
     correlation = covariance[np.ix_(known, known)] / np.outer(sd[known], sd[known])
-    sentences = []
-    for exponent, amplitude, offset, rate in _RATES:
-        if exponent not in names[: len(params)]:
-            continue
-        k = names.index(exponent)
-        if abs(params[k]) <= max(2.0 * sd[k], 0.01):
-            sentences.append(
-                f"{exponent} = {params[k]:.3g} is compatible with 0, where {amplitude} and {offset} act alike: only the "
-                f"{rate} itself, not its two parts, is determined."
-            )
     n_groups, group = connected_components(np.abs(correlation) > _CORRELATED)
-    for number in range(n_groups):
-        together = [names[known[k]] for k in np.flatnonzero(group == number)]
-        if len(together) > 1:
-            sentences.append(
-                f"{', '.join(together[:-1])} and {together[-1]} are known only in combination (correlations beyond "
-                f"±{_CORRELATED}); quote the rates within the record rather than any of them."
-            )
+    groups = [[names[known[k]] for k in np.flatnonzero(group == number)] for number in range(n_groups)]
+    return flat, [together for together in groups if len(together) > 1]
+
+
+def parts_of_rate(exponent: str) -> tuple[str, str, str]:
+    """Amplitude and offset of the rate that has an exponent, and what it is called."""
+    return next(parts for name, *parts in _RATES if name == exponent)
+
+
+def _flat_power_laws(params, names, covariance) -> list[str]:
+    flat, correlated = known_together(params, names, covariance)
+    sentences = []
+    for k in flat:
+        amplitude, offset, rate = parts_of_rate(names[k])
+        sentences.append(
+            f"{names[k]} = {params[k]:.3g} is compatible with 0, where {amplitude} and {offset} act alike: only the "
+            f"{rate} itself, not its two parts, is determined."
+        )
+    for *others, last in correlated:
+        sentences.append(
+            f"{', '.join(others)} and {last} are known only in combination (correlations beyond "
+            f"±{_CORRELATED}); quote the rates within the record rather than any of them."
+        )
     return sentences
 
 

@@ -56,12 +56,14 @@ def tools():
     folder = str(ROOT / "workflow" / "scripts")
     with mock.patch.dict(os.environ), mock.patch.object(sys, "path", [folder, *sys.path]):
         from page import render
-        from summarise import about_their_mean, summarise
+        from summarise import about_their_mean, name_cell, only_together, summarise
         from tables import SUMMARY
         from write_report import write_report
 
         yield SimpleNamespace(
             about_their_mean=about_their_mean,
+            name_cell=name_cell,
+            only_together=only_together,
             render=render,
             summarise=summarise,
             write_report=write_report,
@@ -607,6 +609,49 @@ def test_a_browser_shows_the_summary(tab, summary, width):
     assert tab.evaluate(LOADED) == 4
     assert tab.evaluate(OVERFLOW) <= 0
     assert tab.complaints == []
+
+
+@pytest.mark.slow
+def test_the_summary_can_be_sorted_and_searched(tab, summary):
+    tab.open(summary / "summary.html", 1280)
+    names = (
+        "[...document.querySelectorAll('tbody tr')].filter(row => !row.hidden).map(row => row.querySelector('a').text)"
+    )
+    press = "document.querySelectorAll('thead button')[{}].click()"
+    orders = []
+    for column in (0, 0, 8, 8):  # by name, and by a shear rate that two of them do not have
+        tab.evaluate(press.format(column))
+        orders.append(tab.evaluate(f"({names}).join(' ')"))
+    assert orders[:2] == ["flowing resting still", "still resting flowing"]
+    assert [order.split()[-1] for order in orders[2:]] == ["resting"] * 2
+    tab.evaluate("document.querySelector('input').value = 'laminar not'")
+    tab.evaluate("document.querySelector('input').dispatchEvent(new Event('input'))")
+    assert tab.evaluate(f"({names}).join(' ')") == "still"
+    assert tab.evaluate("document.querySelector('output').textContent.trim()") == "1 of 3"
+    values = ["(2.1 ± 0.4) × 10⁵", "2045 ± 34", "(6.0 ± 0.1) × 10⁻⁴", "< 0.012 (95 %)", "1.07 misfit", "–", "11 × 100"]
+    found = tab.evaluate(f"JSON.stringify({json.dumps(values)}.map(numberIn))")
+    assert json.loads(found) == [pytest.approx(v) for v in (2.1e5, 2045, 6e-4, 0.012, 1.07)] + [None, 11]
+
+
+def test_a_dataset_that_is_not_to_be_quoted_is_marked(tools):
+    row = {"dataset": "a", "sound": False}
+    assert "[do not quote]{.doubt}" in tools.name_cell(row, "")
+    assert "do not quote" not in tools.name_cell(row | {"sound": True}, "")
+
+
+def test_what_is_known_only_together_is_not_plotted(tools):
+    """An exponent about zero leaves amplitude and offset undetermined; so does a correlation beyond 0.99."""
+    rng = np.random.default_rng(1)
+    sum_of_both, alone = rng.normal(5.0, 0.1, 1000), rng.normal(0.5, 0.1, 1000)
+    first = rng.normal(2.0, 2.0, 1000)
+    draws = {"D0": first, "alpha": alone, "D_offset": sum_of_both - first}
+
+    def found(**changed):
+        return tools.only_together(SimpleNamespace(free=list(draws), draws=draws | changed))
+
+    assert found() == {"D0", "D_offset"}
+    assert found(D_offset=sum_of_both) == set()
+    assert found(D_offset=sum_of_both, alpha=alone - 0.5) == {"D0", "D_offset"}
 
 
 def test_a_truth_is_read_where_it_is_nearest_to_the_fit(tmp_path):

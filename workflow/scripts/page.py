@@ -24,8 +24,8 @@ _OPTIONS = [
 ]
 
 
-def render(markdown: str, title: str, images: str | Path = ".", contents: bool = False) -> str:
-    """A page of HTML; images without suffix are PNG files, looked up in ``images``."""
+def render(markdown: str, title: str, images: str | Path = ".", contents: bool = False, sortable: bool = False) -> str:
+    """A page of HTML; images without suffix are PNG files, looked up in ``images``; tables may be sorted and searched."""
     options = [
         *_OPTIONS,
         "--standalone",
@@ -37,6 +37,7 @@ def render(markdown: str, title: str, images: str | Path = ".", contents: bool =
         "--embed-resources",
         "--mathml",
         *(["--toc", "--toc-depth=2"] if contents else []),
+        *([f"--variable=script:{(FOLDER / 'table.js').read_text(encoding='utf-8')}"] if sortable else []),
     ]
     return pypandoc.convert_text(markdown, "html5", format=_MARKDOWN, extra_args=options)
 

@@ -17,6 +17,7 @@ from tables import value_columns
 
 from homodyne_lib.figures import result_figures
 from homodyne_lib.figures.comparison import shrink, with_gaps
+from homodyne_lib.fitting.identifiability import known_together, parts_of_rate
 from homodyne_lib.io.files import replacing, write_text
 from homodyne_lib.io.hdf5 import open_hdf5
 from homodyne_lib.model.frames import frame_offsets
@@ -82,7 +83,7 @@ def thumbnail(results, path_to_c2, folder):
     words = "Data at the first angle, and the diffusion coefficient over time"
     words += " and the shear rate over time" if len(curves) > 1 else ""
     return figure_block(
-        drawn, folder, results.dataset, "", f"{words}; the report has them with numbers.", vectors=False
+        drawn, folder, results.dataset, "", f"{words}; the report has them with numbers.", vectors=False, lazy=True
     ).strip()
 
 
@@ -100,6 +101,12 @@ def _doubt(row):
     return " **misfit**" * row["misfit"] + " **fits disagree**" * apart
 
 
+def name_cell(row, picture):
+    """A name that leads to the report, marked where that says not to quote it."""
+    marked = "" if row["sound"] else " [do not quote]{.doubt}"
+    return f"[{escape(row['dataset'])}]({row['dataset']}/report.html){marked} {picture}"
+
+
 def overview(rows, pictures):
     """The finished datasets as a table, rows linked to the reports beside it."""
     words = {True: "yes", False: "**no**"}
@@ -110,7 +117,7 @@ def overview(rows, pictures):
     ]
     cells = [
         [
-            f"[{escape(row['dataset'])}]({row['dataset']}/report.html) {pictures[row['dataset']]}",
+            name_cell(row, pictures[row["dataset"]]),
             row["analysis_mode"].replace("_", " "),
             f"{row['q [1/Å]']:.5g}",
             f"{row['angles']} × {row['frames']}",
@@ -126,7 +133,8 @@ def overview(rows, pictures):
     note = (
         "Rates are posterior means ± standard deviations at the middle of each record. A name leads to the report, "
         "which says how far its error bars can be trusted. At a misfit the model does not describe the data. Below it: c2 at "
-        "the first angle, then the rates with 95 % bands, from zero, over the logarithm of time."
+        "the first angle, then D(t) and the shear rate with 95 % bands, from zero to the value shown, over the logarithm of "
+        "time. A click on the head of a column sorts by it."
     )
     note += "".join(
         f" Shear rates: {words}." for words in dict.fromkeys(row["shear_convention"] for row in rows) if words
@@ -143,13 +151,25 @@ def about_their_mean(name, values):
     return nearest_image([name], values[:, None], mean)[:, 0]
 
 
-def trend(rows, column, values, folder, stem):
-    """A figure of all parameters and rates against a column of the user."""
+def only_together(results):
+    """Parameters of which the posterior knows only combinations."""
+    names = results.free
+    draws = np.array([results.draws[name] for name in names])
+    if len(names) < 2:
+        return set()
+    means = draws.mean(axis=1)
+    flat, correlated = known_together(means, names, np.cov(draws))
+    alike = {part for k in flat for part in parts_of_rate(names[k])[:2]}
+    return alike.union(*correlated)
+
+
+def trend(rows, column, values, folder, stem, together):
+    """A figure of all parameters and rates against a column of the user; ``together`` has what is not known alone."""
     chosen = [row for row in rows if column in values.get(row["dataset"], {})]
     heading, quantities = f"## Against {escape(column)}\n\n", {}
     for name in [*RATE_UNITS, *PARAMETERS]:
-        # A flow that the data do not show has no values.
-        shown = [name not in _FLOW or row["flow_detected"] for row in chosen]
+        # A flow that the data do not show has no values, and neither has what is known only together with something else.
+        shown = [(name not in _FLOW or row["flow_detected"]) and name not in together[row["dataset"]] for row in chosen]
         pairs = [[row[h] if s else np.nan for row, s in zip(chosen, shown, strict=True)] for h in value_columns(name)]
         if np.isfinite(pairs[0]).sum() > 1:
             if name in PARAMETERS:
@@ -162,7 +182,7 @@ def trend(rows, column, values, folder, stem):
     drawn = result_figures.trends(column, x, quantities, [row["sound"] for row in chosen])
     caption = (
         f"Posterior means ± standard deviations of {len(chosen)} datasets against {escape(column)}; open symbols are "
-        "datasets whose report says not to quote them."
+        "datasets whose report says not to quote them. Parameters of which a dataset knows only combinations are left out."
     )
     words = f"Points with error bars: {len(quantities)} quantities of {len(chosen)} datasets against {column}."
     return heading + figure_block(drawn, folder, stem, caption, words, vectors=False)
@@ -182,12 +202,13 @@ def summarise(paths, path_to_page, path_to_table, *, columns, failures):
     """
     failed = [{"dataset": name, "status": text} for name, text in failures.items()]
     with tempfile.TemporaryDirectory(dir=Path(path_to_page).parent, prefix=".summary.") as folder:
-        rows, pictures = [], {}
+        rows, pictures, together = [], {}, {}
         for name, files in paths.items():
             if name not in failures:
                 results = Dataset.read(name, {"calibration": None, "truth": None} | files)
                 rows.append(key_numbers(results))
                 pictures[name] = thumbnail(results, files["c2"], folder)
+                together[name] = only_together(results)
         total = f"{len(rows)} of {len(paths)} datasets are finished." if failed else f"{len(rows)} datasets."
         parts = ["# Summary", total]
         if failed:
@@ -195,8 +216,8 @@ def summarise(paths, path_to_page, path_to_table, *, columns, failures):
             parts += ["## Without results", "\n".join(told), "## Finished"]
         parts += [overview(rows, pictures)] if rows else []
         headers = list(dict.fromkeys(header for values in columns.values() for header in values))
-        parts += [trend(rows, header, columns, folder, f"trend-{k}") for k, header in enumerate(headers)]
-        page = render("\n\n".join(parts), "Summary of two-time correlations", folder)
+        parts += [trend(rows, header, columns, folder, f"trend-{k}", together) for k, header in enumerate(headers)]
+        page = render("\n\n".join(parts), "Summary of two-time correlations", folder, sortable=True)
     table = pd.DataFrame([row | columns.get(row["dataset"], {}) for row in [*rows, *failed]])
     with replacing(path_to_table) as temporary:
         # Counts stay whole where a failed dataset has none.

@@ -49,16 +49,20 @@ def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, rule, *rows)) + "\n"
 
 
-def figure_block(figure, folder: str, name: str, caption: str, alt: str, vectors: bool = True) -> str:
+def figure_block(
+    figure, folder: str, name: str, caption: str, alt: str, vectors: bool = True, lazy: bool = False
+) -> str:
     """Save a figure as ``folder/figures/name``; give the Markdown that shows it, with caption and words for the blind.
 
-    Its file has no suffix there: HTML takes the PNG, the PDF the vectors, which a page alone does not need.
+    Its file has no suffix there: HTML takes the PNG, the PDF the vectors, which a page alone does not need. A lazy one is
+    unpacked when it comes into sight.
     """
     save(figure, Path(folder) / "figures" / name, vectors)
     alt = alt.replace('"', "'")
     width = figure.get_figwidth()
     wide = " .wide" if width > WIDTH_NARROW + 0.01 else ""
-    return f'![{caption}](figures/{name}){{#{name}{wide} alt="{alt}" width="{round(_PIXELS * width)}px"}}\n'
+    later = ' loading="lazy" decoding="async"' * lazy
+    return f'![{caption}](figures/{name}){{#{name}{wide} alt="{alt}" width="{round(_PIXELS * width)}px"{later}}}\n'
 
 
 def rates_in_words(results: Dataset) -> str:
