@@ -1,8 +1,9 @@
-"""Write the tables of config/README.md from the schemas, the only home of defaults."""
+"""Write the tables of config/README.md and config/config.yaml from the schemas, the only home of defaults."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,12 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "config" / "README.md"
+PAGE, SETTINGS = ROOT / "config" / "README.md", ROOT / "config" / "config.yaml"
+
+_HEAD = """\
+# Every setting with its default, made from workflow/schemas/config.schema.yaml. Change what differs. The rest may stay or go:
+# what is not here has its default.
+"""
 
 _LIMITS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "exclusiveMaximum": "< {}"}
 _KINDS = {"integer": "whole number", "object": "parameters by name", "string": "text", "array": "list"}
@@ -57,5 +63,27 @@ def render(page: str) -> str:
     return re.sub(r"<!-- schema: (\w+) -->.*?<!-- end -->", table, page, flags=re.DOTALL)
 
 
+def _settings(schema: dict[str, Any], indent: str = "") -> Iterator[str]:
+    for name, part in schema["properties"].items():
+        yield from (
+            "",
+            *textwrap.wrap(part["description"], 118, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "),
+        )
+        if "properties" in part:
+            yield f"{indent}{name}:"
+            yield from _settings(part, f"{indent}  ")
+        else:
+            # PyYAML ends a number or a word alone with a line of dots.
+            default = yaml.safe_dump(part["default"], default_flow_style=True).splitlines()[0]
+            yield f"{indent}{name}: {default}"
+
+
+def settings() -> str:
+    """The configuration with all defaults, each under what it means."""
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    return _HEAD + "\n".join(_settings(schema)) + "\n"
+
+
 if __name__ == "__main__":
+    SETTINGS.write_text(settings(), encoding="utf-8")
     PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

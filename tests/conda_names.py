@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 
 # Needed to develop, to test and to set up, not by a rule; so they have no place in envs/homodyne.yaml.
-DEVELOPMENT = {"pytest", "pytest-xdist", "mypy", "hypothesis", "ruff", "snakefmt", "uv", "py-rattler"}
+DEVELOPMENT = {
+    "check-jsonschema",
+    "pytest",
+    "pytest-xdist",
+    "mypy",
+    "hypothesis",
+    "ruff",
+    "snakefmt",
+    "uv",
+    "py-rattler",
+}
 # Where a package of requirements.in is called otherwise on conda-forge or bioconda.
 CONDA_NAME = {
     "snakemake": "snakemake-minimal",

@@ -60,6 +60,7 @@ def make_config():
 
 
 def test_the_tables_of_the_configuration_are_current(make_config):
+    assert page("config/config.yaml") == make_config.settings(), "run python docs/make_config.py"
     text = page("config/README.md")
     assert text == make_config.render(text), "run python docs/make_config.py"
     for key in ("cmc.shards", "nlsq.bounds", "wavevector_q", "stator_rotor_gap", "n_frames"):

@@ -117,14 +117,14 @@ def _short_of_data(problem, params) -> list[str]:
     g1 = g1_total(np.asarray(params), ends, experiment.wq_dt, experiment.sinc_prefactor, problem.convention)
     whole, fast = np.broadcast_to(g1**2, (n_phi, 2)).T
     for bad, u, text in (
-        (whole > _COMPLETE, whole, "does not decay to its end within the record"),
+        (whole > _COMPLETE, whole, "has not decayed at the end of the record"),
         (fast < _TOO_FAST, fast, "decays within one frame late in the record"),
     ):
         if bad.any():
-            where = "at every angle" if bad.all() else f"at {bad.sum()} of {n_phi} angles"
+            where = "At every angle" if bad.all() else f"At {bad.sum()} of {n_phi} angles"
             sentences.append(
-                f"The correlation {text} {where} (g1² = {u[bad].mean():.2g} there), so that contrast, offset and rates lean "
-                "on each other."
+                f"{where} the correlation {text} (g1² = {u[bad].mean():.2g}), so that contrast, offset and rates are known "
+                "only together."
             )
     return sentences
 

@@ -261,7 +261,8 @@ def summarise(
 
 def _warnings(problem, params, equations, names, covariance, at_bound, undetermined, basins, reduced) -> list[str]:
     sentences = [
-        f"{name} = {params[k]:.4g} {PARAMETERS[name].unit} sits on a bound of its interval; its error is not defined."
+        f"{f'{name} = {params[k]:.4g} {PARAMETERS[name].unit}'.strip()} sits on a bound of its interval; its error is not "
+        "defined."
         for k, name in enumerate(problem.names)
         if at_bound[name]
     ]

@@ -76,6 +76,10 @@ def fitted(
         _, static = fit("static", max(starts, 1), fixed={}, bounds={})
         result = replace(result, flow_test=flow_test(static, found, len(record.frames)))
         progress(result.flow_test.sentence)
+    # A shape in the residuals may go with other frames; what the data leave open does not.
+    if result.misfit.detected:
+        progress(f"Warning: {result.misfit.sentence}")
     for warning in result.warnings:
-        progress(f"Note: {warning}")
+        if warning != result.misfit.sentence:
+            progress(f"Note: {warning}")
     return replace(result, made_from=FitInput(record, data, quantiles, fourier_order, bounds, fixed))

@@ -151,7 +151,7 @@ def test_one_scaling_for_angles_that_differ_is_rejected_in_words():
     ("changes", "words"),
     [
         ({"params": [3e4, 0.0, 3e3]}, "compatible with 0, where D0 and D_offset act alike"),
-        ({"params": [30.0, -0.5, 3.0]}, "does not decay to its end within the record"),
+        ({"params": [30.0, -0.5, 3.0]}, "has not decayed at the end of the record"),
         ({"params": [9e5, 0.5, 3e3]}, "decays within one frame late in the record"),
         ({"mode": "laminar_flow", "phi": (0.0, 45.0)}, "2 angles cannot tell the size of the shear rate"),
     ],

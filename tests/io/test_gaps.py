@@ -551,7 +551,7 @@ def test_stages_pass_a_gap_on_from_the_table_to_the_calibration(tmp_path):
     row = {"format": "auto", "wavevector_q": 0.01, "q_tolerance": 0.02, "phi_ranges": "", "dt": 0.1}
     row |= {"start_frame": 1, "end_frame": -1, "bad_frames": "10:11"}
     said, at = [], {name: tmp_path / f"{name}.h5" for name in ("ingested", "c2")}
-    ingest.ingest(tmp_path / "a.h5", at["ingested"], row, said.append)
+    ingest.ingest(tmp_path / "a.h5", at["ingested"], row, (), said.append)
     correct_diagonal.correct_diagonal(at["ingested"], at["c2"], "statistical")
     record = read_correlations(at["c2"])
     np.testing.assert_array_equal(record.frames, kept)

@@ -24,7 +24,7 @@ from report_support import DT, HOSTILE, N_T, TRUTH, PageTexts, Q, paths_in, text
 from report_text.dataset import Dataset
 from report_text.exports import parameters_tex
 from report_text.methods import methods_text
-from report_text.sentences import belief, cautions, error_note, outcome
+from report_text.sentences import belief, cautions, error_note, led_by_prior, outcome, sound
 from report_text.tables import noise_table, parameter_table, rate_table
 from report_text.wording import escape, plain_number
 
@@ -611,6 +611,22 @@ def test_a_browser_shows_the_summary(tab, summary, width):
     assert tab.complaints == []
 
 
+def test_a_rate_that_the_prior_decides_is_not_to_be_quoted(tmp_path):
+    """Errors of the fit twice those of the posterior are passed over; three times, the report says what makes the difference."""
+    write_results(tmp_path, "static")
+    path = tmp_path / "calibration.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    results = Dataset.read("resting", paths_in(tmp_path))
+    assert led_by_prior(results) == [] and sound(results)
+    content["covariance"]["matrix"] = (np.array(content["covariance"]["matrix"]) * 1.5**2).tolist()
+    path.write_text(json.dumps(content), encoding="utf-8")
+    results = Dataset.read("resting", paths_in(tmp_path))
+    (sentence,) = led_by_prior(results)
+    assert sentence.startswith("The data alone do not determine D(t): at ") and "contrasts near 0.5" in sentence
+    assert sentence in cautions(results) and not sound(results)
+    assert "**Do not quote these numbers**" in belief(results)
+
+
 @pytest.mark.slow
 def test_the_summary_can_be_sorted_and_searched(tab, summary):
     tab.open(summary / "summary.html", 1280)
@@ -624,7 +640,7 @@ def test_the_summary_can_be_sorted_and_searched(tab, summary):
         orders.append(tab.evaluate(f"({names}).join(' ')"))
     assert orders[:2] == ["flowing resting still", "still resting flowing"]
     assert [order.split()[-1] for order in orders[2:]] == ["resting"] * 2
-    tab.evaluate("document.querySelector('input').value = 'laminar not'")
+    tab.evaluate("document.querySelector('input').value = 'laminar detected'")
     tab.evaluate("document.querySelector('input').dispatchEvent(new Event('input'))")
     assert tab.evaluate(f"({names}).join(' ')") == "still"
     assert tab.evaluate("document.querySelector('output').textContent.trim()") == "1 of 3"

@@ -290,36 +290,14 @@ def test_snakemake_reports_on_the_run(run, tmp_path):
         assert words in text
 
 
-CALLER = f"""\
-configfile: "caller.yaml"
-
-
-module homodyne:
-    snakefile: {str(ROOT / "Snakefile")!r}
-    config: config["homodyne"]
-    prefix: "xpcs"
-
-
-use rule * from homodyne as homodyne_*
-
-
-rule conclude:
-    default_target: True
-    input:
-        rules.homodyne_all.input,
-        "xpcs/results/rest/parameters.csv",
-    output:
-        "conclusion.txt",
-    shell:
-        "cat {{input}} > {{output}}"
-"""
-
-
 def test_another_workflow_uses_this_one_as_a_module(tmp_path):
-    """Results and logs get the caller's prefix; the table and the files it names stay where they are."""
+    """The example of the documents. Results and logs get its prefix; the table and the files it names stay where they are."""
+    page = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
+    (caller,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     folder = make_project(tmp_path / "caller")
+    (folder / "homodyne-workflow").symlink_to(ROOT)
     (folder / "config/config.yaml").unlink()
-    (folder / "Snakefile").write_text(CALLER, encoding="utf-8")
+    (folder / "Snakefile").write_text(caller, encoding="utf-8")
     (folder / "caller.yaml").write_text("homodyne: {estimator: least_squares, cmc: {shards: 3}}", encoding="utf-8")
     workflow = ["--snakefile", str(folder / "Snakefile")]
     plan = snakemake(folder, "--dry-run", workflow=workflow)

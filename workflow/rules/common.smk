@@ -93,7 +93,8 @@ ENVIRONMENT = environment()
 
 # Of a workflow that uses this one as a module, the terminal is its own.
 TERMINAL = None
-if workflow.is_main_process and Path(workflow.main_snakefile) == HOUSE / "Snakefile":
+OWN = {HOUSE / "Snakefile", HOUSE / "workflow" / "Snakefile"}
+if workflow.is_main_process and Path(workflow.main_snakefile) in OWN:
     TERMINAL = take_over(
         workflow.logger_manager.settings,
         SOUND,
@@ -101,8 +102,11 @@ if workflow.is_main_process and Path(workflow.main_snakefile) == HOUSE / "Snakef
     )
 
 
-for name, fault in FAULTS.items() if TERMINAL is None else ():
-    say(f"{name}: {fault}")
+if TERMINAL is None:
+    for name, fault in FAULTS.items():
+        say(f"{name}: {fault}")
+elif FAULTS:
+    say(f"Rows with a fault, told in the end: {', '.join(FAULTS)}")
 for name in SOUND:
     for note in [*unusual(TABLE[name]), *FILES[name]["notes"]]:
         say(f"{name}: {note}")

@@ -92,6 +92,7 @@ rule ingest:
             "bad_frames",
             "phi_ranges",
         ),
+        notes=lambda wildcards: unusual(row_of(wildcards)),
         stamp=stamp_of_file,
         sources=sources_of("ingest.py"),
         environment=ENVIRONMENT,

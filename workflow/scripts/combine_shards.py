@@ -28,7 +28,8 @@ def combine(paths_to_shards, paths_to_terms, path_to_nlsq, path_to_calibration, 
     )
     posterior.write(folder)
     report = posterior.report
-    progress(f"{RESULT}{report.n_converged} of {report.n_shards} shard{'s' * (report.n_shards != 1)} converged")
+    share = f"{report.n_converged} of {report.n_shards} shards " if report.n_shards > 1 else ""
+    progress(f"{RESULT}{share}{'converged' if share or report.n_converged else 'not converged'}")
 
 
 script_support.run(

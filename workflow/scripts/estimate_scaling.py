@@ -2,8 +2,6 @@
 
 import script_support
 
-from job_log import WARNING
-
 from homodyne_lib.io.correlations import read_correlations
 from homodyne_lib.steps.quantiles import quantile_scaling
 
@@ -12,7 +10,7 @@ def estimate_scaling(path_to_c2, path_to_output, progress):
     """Write scaling.json: quantile contrast and offset by angle, and warnings about them."""
     estimate = quantile_scaling(read_correlations(path_to_c2))
     for warning in estimate.warnings:
-        progress(WARNING + warning)
+        progress(f"Note: {warning}")
     estimate.write(path_to_output)
 
 

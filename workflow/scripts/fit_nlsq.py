@@ -33,10 +33,10 @@ def fit(paths, output, *, calibration, threads, progress, **settings):
 
 def in_short(result):
     """What a line of the terminal has room for."""
-    told = f"χ²/dof = {result.by_squares.reduced_chi2:.3g}"
+    told = f"χ²/dof = {result.by_squares.reduced_chi2:.3g} by least squares"
     if result.agreement is None:
         return told
-    gain = f"errors {result.agreement.gain:.2g} times smaller than by least squares"
+    gain = f"errors {result.agreement.gain:.2g} times smaller in the metric of the noise"
     return f"{told}, {'the two fits disagree' if result.agreement.rejected else gain}"
 
 

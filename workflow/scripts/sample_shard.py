@@ -24,7 +24,7 @@ def sample(path_to_output, open_posterior, *, label, seed, cmc, threads=1, progr
         return
     write_shard(path_to_output, draws, report)
     found = "" if report["converged"] else ", not converged"
-    progress(f"{RESULT}R̂ = {report['max_r_hat']:.4f}, {report['divergences']} divergences{found}")
+    progress(f"{RESULT}R̂ = {report['max_r_hat']:.4f}{found}")
 
 
 script_support.run(

@@ -13,6 +13,7 @@ import pandas as pd
 from homodyne_lib.io.correlations import read_header
 from homodyne_lib.io.formats.simulated import read_truth
 from homodyne_lib.io.hdf5 import open_hdf5
+from homodyne_lib.model.curves import CURVES, rate_slopes
 from homodyne_lib.model.frames import frame_offsets
 from homodyne_lib.results.calibrations import Calibration
 from homodyne_lib.results.fits import Fit, QuantileScaling
@@ -79,6 +80,13 @@ class Dataset:
     def calibration(self) -> Calibration | None:
         """Calibration of the fit."""
         return self.fit.calibration
+
+    def fit_errors(self, curve: str, times) -> np.ndarray:
+        """Errors of a fitted rate at times [s], without the prior; zero where all that it hangs on is held or on a bound."""
+        names = CURVES[curve][1]
+        _, slopes = rate_slopes(self.fit.values, np.asarray(times, dtype=float), self.header["dt"], curve)
+        covariance = (self.calibration or self.fit).covariance.of(list(names))
+        return np.sqrt(np.einsum("ta,ab,tb->t", slopes, covariance, slopes))
 
     @property
     def report(self) -> SamplerReport:

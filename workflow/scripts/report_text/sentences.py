@@ -19,6 +19,7 @@ __all__ = [
     "estimate",
     "flow_found",
     "landmark_times",
+    "led_by_prior",
     "outcome",
     "range_95",
     "sound",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 RATE_SYMBOLS = {"D": "$D$", "gamma_dot": r"$\dot\gamma$"}
+_LED = 2.5  # times that an error without the prior is larger, from which on the prior decides
 _NOISE_LIKE = (0.8, 1.25)  # reduced χ² of residuals as large as the noise the weights were made from
 
 
@@ -104,10 +106,28 @@ def outcome(results: Dataset) -> str:
 
 
 def sound(results: Dataset) -> bool:
-    """Whether fit and sampling converged, the residuals have no shape that noise does not have, and two fits agree."""
+    """Whether fit and sampling converged, residuals are noise, two fits agree, and the data determine the rates."""
     converged = results.fit.converged and results.report.n_converged == results.report.n_shards
     disagree = results.fit.agreement is not None and results.fit.agreement.rejected
-    return bool(converged and not results.fit.misfit.detected and not disagree)
+    return bool(converged and not results.fit.misfit.detected and not disagree and not led_by_prior(results))
+
+
+def led_by_prior(results: Dataset) -> list[str]:
+    """Say of which rates the posterior is much narrower than the data alone make it, in the middle of three times."""
+    t, said = landmark_times(results)[1], []
+    for curve in results.curves:
+        if curve == "gamma_dot" and not flow_found(results):
+            continue  # of which the report gives a limit
+        alone, width = results.fit_errors(curve, [t])[0], float(np.std(results.rates(curve, [t])["draws"]))
+        if alone > _LED * width:
+            name, unit = {"D": "D(t)", "gamma_dot": "the shear rate"}[curve], RATE_UNITS[curve]
+            free = ", as it takes contrasts near 0.5 for likely" if results.fit.coefficients else ""
+            said.append(
+                f"The data alone do not determine {name}: at {t:g} s its error is {plain_number(alone, 2)} {unit} by the "
+                f"fit, and {plain_number(width, 2)} {unit} in the posterior. The prior makes the difference{free}. Record a "
+                "whole decay."
+            )
+    return said
 
 
 def belief(results: Dataset) -> str:
@@ -151,7 +171,7 @@ def _agreement(fit: Fit) -> str:
 
 def cautions(results: Dataset) -> list[str]:
     """Warnings of fit, sampling and calibration: those that bear on the numbers."""
-    return [*results.fit.warnings, *results.report.warnings, *_surprises(results.calibration)]
+    return [*led_by_prior(results), *results.fit.warnings, *results.report.warnings, *_surprises(results.calibration)]
 
 
 def _surprises(calibration: Calibration | None) -> list[str]:
