@@ -612,7 +612,7 @@ def test_a_browser_shows_the_summary(tab, summary, width):
 
 
 def test_a_rate_that_the_prior_decides_is_not_to_be_quoted(tmp_path):
-    """Errors of the fit twice those of the posterior are passed over; three times, the report says what makes the difference."""
+    """Errors of the fit twice those of the posterior are passed over; three times as large, they are told."""
     write_results(tmp_path, "static")
     path = tmp_path / "calibration.json"
     content = json.loads(path.read_text(encoding="utf-8"))

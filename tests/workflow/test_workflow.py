@@ -453,6 +453,12 @@ def test_a_run_of_all_fails_again_as_long_as_a_row_has_a_fault(bad_run):
         assert again.returncode == 1
         lines = again.stdout.splitlines()
         assert sum(line.startswith("q: config/rest.h5: no bin has q within 2 % of 0.03 1/Å; ") for line in lines) == 1
+    # The summary that a failed run leaves is no target that is up to date.
+    for _ in range(2):
+        again = snakemake(
+            bad_run[0], "--cores", "2", "--config", "datasets=config/only.tsv", "--", "results/summary.html"
+        )
+        assert again.returncode == 1, again.stdout
 
 
 STOPS = {

@@ -97,7 +97,8 @@ rule summarise:
         # No summary of all datasets without those whose rows have a fault: it is written when the run has failed.
         refused=collect("results/{dataset}/ingested.h5", dataset=FAULTS),
         templates=collect(
-            HOUSE / "workflow/report/page.{part}", part=["html", "css", "lua"]
+            HOUSE / "workflow/report/{part}",
+            part=["page.html", "page.css", "page.lua", "table.js"],
         ),
     output:
         page=report(
