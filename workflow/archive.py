@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 
 from script_support import HOUSE
 
+from crate import METADATA, metadata
 from schemas import checked
 from sources import digest, parts
 from tables import read_datasets
@@ -75,6 +76,7 @@ processors of the same kind they are the same bit for bit; on others the last di
 | `{RESULTS}/` | the results as they were archived: `report.html`, and `provenance.json` for what they were made with |
 | `{PROJECT}/config/` | the input, its row of the table, and every setting |
 | `{SOURCES}/` | the code that ran, with the environment in `envs/` |
+| `ro-crate-metadata.json` | the same for machines: RO-Crate 1.2, profile of a workflow's run |
 
 The results were made with: {made}. The code here is: {here}.{uncommitted}
 """
@@ -174,7 +176,11 @@ def pack(archive: Path, record: dict[str, Any]) -> None:
         gzip.GzipFile("", "wb", 6, raw, mtime=0) as stream,
         tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for name, source in sorted(content(record), key=lambda item: item[0]):
+        files = dict(content(record))
+        about = metadata(
+            record, sorted(files), workflow=f"{SOURCES}/workflow/Snakefile", project=PROJECT, results=RESULTS
+        )
+        for name, source in sorted((files | {METADATA: about}).items()):
             entry = tarfile.TarInfo(f"{record['dataset']}/{name}")
             entry.mtime, entry.mode = TIME, 0o644
             if isinstance(source, Path) and source.is_symlink() and source.is_relative_to(HOUSE):

@@ -14,6 +14,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from rocrate.rocrate import ROCrate
 from workflow_support import CONFIG, ROOT, TABLE, environment, files_below, make_project, snakemake
 
 sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "workflow" / "scripts")]
@@ -144,6 +145,26 @@ def test_without_a_benchmark_a_stage_has_no_times(tmp_path):
     nothing = dict.fromkeys(record_provenance.MEASURES)
     assert record_provenance.measured(tmp_path / "a.tsv") == nothing | {"wall [s]": 1.5}
     assert record_provenance.measured(tmp_path / "b.tsv") == nothing
+
+
+def test_a_machine_reads_what_the_archive_holds(unpacked, record):
+    """RO-Crate 1.2, read back: the workflow, and an action that made results of inputs, which are all there."""
+    folder, _ = unpacked
+    crate = ROCrate(folder)
+    text = json.loads((folder / "ro-crate-metadata.json").read_text(encoding="utf-8"))
+    assert text["@context"] == "https://w3id.org/ro/crate/1.2/context"
+    assert (folder / crate.mainEntity.id).is_file() and "ComputationalWorkflow" in crate.mainEntity.type
+    for entity in crate.data_entities:
+        assert (folder / entity.id).is_file(), entity.id
+    run = crate.root_dataset["mentions"]
+    assert run.type == "CreateAction" and run["instrument"].id == crate.mainEntity.id
+    inputs = {f"project/config/{name}" for name in files_below(folder / "project/config")}
+    assert {entity.id for entity in run["object"]} == inputs
+    made = {entity.id: entity for entity in run["result"]}
+    assert made["results/report.html"]["encodingFormat"] == "text/html"
+    for name, digest in record["results"].items():
+        assert made[f"results/{name}"]["sha256"] == digest
+    assert crate.root_dataset["license"] and crate.root_dataset["datePublished"] and crate.name and crate.description
 
 
 @pytest.fixture

@@ -20,7 +20,16 @@ SCRIPTS = HOUSE / "workflow" / "scripts"
 NOTEBOOK = HOUSE / "workflow" / "notebooks" / "report.ipynb"
 PACKAGE = "homodyne_lib"
 PARTS = (
-    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "Snakefile", "pyproject.toml"),
+    *(
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "Snakefile",
+        "pyproject.toml",
+    ),
     *("config/README.md", "docs", "envs", "homodyne_lib", "profiles", "workflow"),
 )
 """What a copy of this repository needs to run and to be understood."""
