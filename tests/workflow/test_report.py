@@ -521,6 +521,13 @@ def test_the_methods_cite_what_was_used_and_nothing_else(flowing):
 FOUND = MisfitReport(True, {}, np.zeros(0), np.zeros(0, dtype=int), "A sentence.")
 
 
+def test_errors_of_a_model_that_misses_the_data_are_not_called_calibrated(flowing):
+    results = Dataset.read("flowing", paths_in(flowing))
+    assert "are calibrated" in error_note(results)
+    results = replace(results, fit=replace(results.fit, misfit=FOUND))
+    assert "do not cover the misfit" in error_note(results) and "are calibrated" not in error_note(results)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -165,7 +165,7 @@ def _agreement(fit: Fit) -> str:
     agree = "**disagree**" if fit.agreement.rejected else "agree"
     return (
         f" fits by least squares and in the metric of the noise {agree} (p = {plain_number(fit.agreement.p_value, 2)}); the "
-        f"{'first' if fit.estimator == 'least_squares' else 'second'} is quoted;"
+        f"one {'by least squares' if fit.estimator == 'least_squares' else 'in the metric'} is quoted;"
     )
 
 
@@ -200,6 +200,11 @@ def error_note(results: Dataset) -> str:
         return (
             "**Error bars are those of independent entries of c2.** Entries that share a frame or a speckle could fluctuate "
             "together; the residuals of this fit do not."
+        )
+    if results.fit.misfit.detected:
+        return (
+            "**Error bars do not cover the misfit.** They count noise as large as these residuals, but a model that misses "
+            "the data may be off by many of them."
         )
     return (
         "**Error bars are calibrated.** Entries of c2 that share a frame or a speckle fluctuate together; errors and bands "
