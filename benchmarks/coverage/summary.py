@@ -1,4 +1,4 @@
-"""Coverage of all regimes: a table of all numbers, a page with a line a regime, and calibration curves.
+"""Coverage of all regimes: a table, a page with a line a regime, calibration curves, and errors against photons.
 
 python summary.py FOLDER_OF_REPLICAS FOLDER_OF_RESULTS
 """
@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from homodyne_lib.figures.style import CYCLE, WIDTH, new_figure, save, styled
+from homodyne_lib.figures.style import CYCLE, WIDTH, label_log_axis, new_figure, save, styled
 from homodyne_lib.io.files import read_json, replacing, write_text
 
 # A quantity whose calibrated error is larger than this part of it is not identified: the law of its estimate is skewed, and
@@ -111,10 +111,39 @@ def draw(table: pd.DataFrame):
     return figure
 
 
+_SHOWN = {"static": ("D at 0.3",), "laminar_flow": ("D at 0.3", "gamma_dot at 0.3")}
+_SYMBOLS = {"D at 0.3": "$D$", "gamma_dot at 0.3": r"$\dot\gamma$"}
+_ERRORS = {
+    "RMS of least squares": ("least squares", CYCLE["fit"], "o-"),
+    "RMS in the metric": ("metric of the noise", CYCLE["posterior"], "o-"),
+    "Gaussian limit": ("Gaussian limit", CYCLE["guide"], "--"),
+}
+_COUNTS = ["0.1", "1", "10", "none"]
+
+
+@styled
+def draw_errors(table: pd.DataFrame):
+    """Error of a rate at 0.3 of the record against photons, by both fits, at the highest contrast and the longest record."""
+    highest = (table["contrast"] == table["contrast"].max()) & (table["frames"] == table["frames"].max())
+    panels = [(mode, name) for mode in table["mode"].unique() for name in _SHOWN[mode]]
+    figure = new_figure(WIDTH, 2.6)
+    for ax, (mode, name) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        part = table[highest & (table["mode"] == mode) & (table["quantity"] == name)].set_index("counts")
+        counts = [value for value in _COUNTS if value in part.index]
+        for column, (words, colour, style) in _ERRORS.items():
+            ax.plot(range(len(counts)), 100.0 * part.loc[counts, column], style, color=colour, ms=4, label=words)
+        ax.set(yscale="log", title=f"{mode.replace('_', ' ')}: {_SYMBOLS[name]}", xlabel="photons a pixel and frame")
+        ax.set_xticks(range(len(counts)), [value.replace("none", "∞") for value in counts])
+        label_log_axis(ax.yaxis)
+    figure.axes[0].set_ylabel("error [%]")
+    figure.axes[-1].legend()
+    return figure
+
+
 def main(replicas, results) -> None:
-    """Write coverage.csv, coverage.md and coverage.png."""
+    """Write coverage.csv, coverage.md, coverage.png and errors.png."""
     table = pd.DataFrame([row for regime, group in regimes(replicas) for row in rows_of(regime, group)])
-    order = {counts: k for k, counts in enumerate(["0.1", "1", "10", "none"])}
+    order = {counts: k for k, counts in enumerate(_COUNTS)}
     table = table.sort_values(
         ["mode", "contrast", "counts", "frames"],
         key=lambda column: column.map(order) if column.name == "counts" else column,
@@ -125,6 +154,7 @@ def main(replicas, results) -> None:
     with replacing(results / "coverage.csv") as temporary:
         table.to_csv(temporary, index=False)
     save(draw(table), results / "coverage")
+    save(draw_errors(table), results / "errors")
     write_text(results / "coverage.md", page(table))
 
 

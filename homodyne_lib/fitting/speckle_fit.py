@@ -1,4 +1,4 @@
-"""The fit in the metric of speckle noise, from minima that least squares found.
+"""The fit in the metric of speckle noise, from minima that least squares found and from plain power laws beside the best.
 
 Every minimum descends in one metric, that of the best, so that their χ² can be compared. The metric is then taken at the best
 result, and the descent repeated, until it does not matter. It is then frozen: errors, posterior and tests use it. In long
@@ -14,6 +14,7 @@ import numpy as np
 
 from homodyne_lib.fitting.descent import solve
 from homodyne_lib.fitting.nlsq import NlsqFit, distinct_basins, summarise
+from homodyne_lib.fitting.starts import as_power_laws
 from homodyne_lib.io.correlations import RowBand
 from homodyne_lib.likelihood.problem import Problem, make_problem
 from homodyne_lib.likelihood.speckle_metric import SpeckleMetric
@@ -108,7 +109,8 @@ def fit_speckle(
     SpeckleFit
     """
     values, p = np.asarray(values, dtype=float), len(problem.names)
-    starts, n_evaluations, tolerances = list(minima), 0, _TOLERANCES
+    # Least squares may have none of the metric's minima: its own may hang on an exponent that only few pairs determine.
+    starts, n_evaluations, tolerances = [*minima, as_power_laws(problem, minima[0])], 0, _TOLERANCES
     stride = -(-problem.experiment.frames.size // _FRAMES)
     if stride > 2:
         options = {"bounds": bounds, "fixed": fixed, "max_evaluations": max_evaluations, "threads": threads}

@@ -6,6 +6,7 @@ import numpy as np
 
 from homodyne_lib.likelihood.nodes import Nodes
 from homodyne_lib.likelihood.problem import Problem
+from homodyne_lib.model.curves import CURVES, rate_curves
 from homodyne_lib.model.kernels import N_DIFFUSION, get_shear_convention, shear_phase_factor
 from homodyne_lib.model.rates import power_law
 from homodyne_lib.model.scales import (
@@ -16,13 +17,14 @@ from homodyne_lib.model.scales import (
     to_search_scale,
 )
 
-__all__ = ["latin_hypercube", "mirror_images", "propose_starts", "start_from_decays"]
+__all__ = ["as_power_laws", "latin_hypercube", "mirror_images", "propose_starts", "start_from_decays"]
 
 _N_POLISHED = 6
 # Intervals of the decay exponent q²DT and of the sinc phase over the whole record in which a movement can be seen.
 _VISIBLE_DECAY = (0.05, 500.0)
 _VISIBLE_PHASE = (0.1, 500.0)
 _OFFSET_SHARE = 0.1  # of the rate, in starts read from the decays, which do not determine it
+_EARLY = 0.1  # of the record, and as much before its end: where a start has the rates of a fit
 _HALF = float(np.log(2.0))
 _N_DIRECTIONS = 180  # at which mirror images are searched for
 _SAME_DIRECTION = 2.0  # [deg], within which a mirror image is the flow itself
@@ -214,3 +216,34 @@ def _half_decay(nodes: Nodes, part) -> np.ndarray:
     floor = mean[:, lags >= 0.8 * lags[-1]].mean(axis=1)
     fallen = mean < (0.5 * (mean[:, 0] + floor))[:, None]
     return np.where(fallen.any(axis=1), lags[fallen.argmax(axis=1)], lags[-1]).astype(float)
+
+
+def as_power_laws(problem: Problem, params) -> np.ndarray:
+    """A start whose rates are those of a fit early and late in the record, as power laws with a small offset.
+
+    Parameters
+    ----------
+    problem : Problem
+    params : array_like, shape (p,)
+        Physical parameters of the fit [units of the parameter table].
+
+    Returns
+    -------
+    ndarray, shape (p,)
+        A rate that is not positive at both times stays as it is.
+    """
+    values = dict(zip(problem.names, map(float, params), strict=True))
+    last = problem.experiment.time[-1]
+    times = np.array([_EARLY, 1.0 - _EARLY]) * last
+    for curve, (_, (amplitude, exponent, offset)) in CURVES.items():
+        if amplitude not in values:
+            continue
+        rates = rate_curves(values, times, last / (problem.experiment.time.size - 1), curve)[0]
+        if np.all(rates > 0.0):
+            power = np.log(rates[1] / rates[0]) / np.log(times[1] / times[0])
+            values |= {
+                amplitude: (1.0 - _OFFSET_SHARE) * rates[0] / times[0] ** power,
+                exponent: power,
+                offset: _OFFSET_SHARE * rates[1],
+            }
+    return np.array([values[name] for name in problem.names])

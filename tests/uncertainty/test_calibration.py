@@ -357,7 +357,8 @@ def test_the_coverage_study_runs(tmp_path):
     assert set(table["mode"]) == {"static", "laminar_flow"}
     assert table["replicas"].max() == 2  # fewer where a parameter sits on a bound
     assert (project / "coverage.md").read_text(encoding="utf-8").count("| 0.33 | 1 | 40 |") == 2
-    assert (project / "coverage.png").stat().st_size > 1000
+    for figure in ("coverage", "errors"):
+        assert (project / f"{figure}.png").stat().st_size > 1000
     assert (project / "posteriors.md").read_text(encoding="utf-8").count(
         "\n| "
     ) == 1 + 7 + 4  # head, parameters, contrasts
