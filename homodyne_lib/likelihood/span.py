@@ -23,7 +23,9 @@ __all__ = ["Span", "make_span"]
 _FINENESS = 8  # of the nodes from which some are chosen
 _NODES = 256  # that are chosen; several for each snapshot, so that rounding is not amplified
 _STEP = 16  # number of snapshots, of which programs are compiled for multiples
-_INDEPENDENT = 1e-8  # size of what a snapshot adds to others, relative to the first, from which it is one
+# Size of what a snapshot adds to others, relative to the first, from which it is one. Its inverse square amplifies rounding:
+# the root of the precision of doubles, 1e-8, is too small.
+_INDEPENDENT = 3e-7
 _BLOCK = 8  # snapshots whose products are transposed at a time
 
 
