@@ -242,7 +242,7 @@ def as_power_laws(problem: Problem, params) -> np.ndarray:
         if np.all(rates > 0.0):
             power = np.log(rates[1] / rates[0]) / np.log(times[1] / times[0])
             values |= {
-                amplitude: (1.0 - _OFFSET_SHARE) * rates[0] / times[0] ** power,
+                amplitude: (1.0 - _OFFSET_SHARE) * rates[0] / power_law(times[0], 1.0, power),
                 exponent: power,
                 offset: _OFFSET_SHARE * rates[1],
             }
