@@ -105,13 +105,11 @@ def thumbnail(matrix, time, curves: Sequence[np.ndarray]) -> Figure:
     matplotlib.figure.Figure
     """
     # Places are given, as to find them takes longer than all the rest; a summary has a thousand of these.
-    high, wide, step = 0.46, 0.36, 0.72
-    figure = new_figure(0.4 + step * len(curves), high, layout=None)
-    lefts, widths = [0.02, *(0.66 + step * k for k in range(len(curves)))], [wide, *[step - 0.28] * len(curves)]
-    panels = [
-        figure.add_axes((left / figure.get_figwidth(), 0.11 / high, width / figure.get_figwidth(), 0.32 / high))
-        for left, width in zip(lefts, widths, strict=True)
-    ]
+    height, step = 0.46, 0.72
+    total = 0.4 + step * len(curves)
+    figure = new_figure(total, height, layout=None)
+    places = [(0.02, 0.36), *((0.66 + step * k, step - 0.28) for k in range(len(curves)))]
+    panels = [figure.add_axes((left / total, 0.11 / height, width / total, 0.32 / height)) for left, width in places]
     off = matrix[np.triu_indices(len(matrix), 1)]
     low, high = np.nanquantile(off, [0.005, 0.995])
     style = {"cmap": colormap("viridis"), "aspect": "auto", "interpolation": "nearest"}

@@ -233,17 +233,10 @@ def as_power_laws(problem: Problem, params) -> np.ndarray:
         A rate that is not positive at both times stays as it is.
     """
     values = dict(zip(problem.names, map(float, params), strict=True))
-    last = problem.experiment.time[-1]
-    times = np.array([_EARLY, 1.0 - _EARLY]) * last
-    for curve, (_, (amplitude, exponent, offset)) in CURVES.items():
-        if amplitude not in values:
-            continue
-        rates = rate_curves(values, times, last / (problem.experiment.time.size - 1), curve)[0]
-        if np.all(rates > 0.0):
-            power = np.log(rates[1] / rates[0]) / np.log(times[1] / times[0])
-            values |= {
-                amplitude: (1.0 - _OFFSET_SHARE) * rates[0] / power_law(times[0], 1.0, power),
-                exponent: power,
-                offset: _OFFSET_SHARE * rates[1],
-            }
+    times = np.array([_EARLY, 1.0 - _EARLY]) * problem.experiment.time[-1]
+    for curve, (_, names) in CURVES.items():
+        if values.keys() >= {*names}:
+            rates = rate_curves(values, times, _step(problem), curve)[0]
+            if np.all(rates > 0.0):
+                values |= zip(names, _rate(problem, *_through(times, rates), _OFFSET_SHARE), strict=True)
     return np.array([values[name] for name in problem.names])

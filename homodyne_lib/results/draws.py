@@ -102,12 +102,8 @@ def read_draws(path: str | os.PathLike[str]) -> tuple[_Draws, _Draws | None, lis
         own = _variables(file["sample_stats"])
         if "shards" not in file:
             return draws, independent, [own], None
-        return (
-            draws,
-            independent,
-            [_variables(file["shards"][name]) for name in sorted(file["shards"], key=int)],
-            own["lp"],
-        )
+        statistics = [_variables(file["shards"][name]) for name in sorted(file["shards"], key=int)]
+        return draws, independent, statistics, own["lp"]
 
 
 def _variables(group: Group) -> _Draws:

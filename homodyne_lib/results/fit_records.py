@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import geometric_mean
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -157,23 +156,22 @@ def agreement_record(agreement: Agreement) -> FitAgreement:
     return FitAgreement(differences, *about, gains, sentence)
 
 
-def gain_in_words(agreement: Agreement) -> str:
+def gain_in_words(agreement: FitAgreement) -> str:
     """Say how errors of a fit in the metric of speckle noise compare with those of least squares.
 
     Parameters
     ----------
-    agreement : Agreement
+    agreement : FitAgreement
 
     Returns
     -------
     str
     """
-    gains = agreement.gains[agreement.gains > 0.0]
-    mean = geometric_mean(gains) if gains.size else 1.0
-    rates = "D(t) and the shear rate" if any("gamma" in name for name in agreement.names) else "D(t)"
+    mean, known = agreement.gain, [gain for gain in agreement.gains.values() if gain > 0.0]
+    rates = "D(t) and the shear rate" if any("gamma" in name for name in agreement.gains) else "D(t)"
     return (
         f"Errors are {mean:.2g} times smaller than those of least squares (geometric mean over {rates} at three times"
-        f"{' and φ0' if 'phi0' in agreement.names else ''}; {gains.min(initial=mean):.2g} to {gains.max(initial=mean):.2g})."
+        f"{' and φ0' if 'phi0' in agreement.gains else ''}; {min([mean, *known]):.2g} to {max([mean, *known]):.2g})."
     )
 
 

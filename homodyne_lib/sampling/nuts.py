@@ -197,12 +197,8 @@ class _Teller:
     """Says how far a chain is, once a second at most."""
 
     def __init__(self, progress, chain, n_chains):
-        self.progress, self.name, self.last, self.done = (
-            progress,
-            f"chain {chain + 1} of {n_chains}",
-            time.monotonic(),
-            0,
-        )
+        self.progress, self.name = progress, f"chain {chain + 1} of {n_chains}"
+        self.last, self.done = time.monotonic(), 0
 
     def __call__(self, n_draws, n_all):
         self.done += n_draws

@@ -108,8 +108,8 @@ def _quoted(
     held = [*options["fixed"], *_at_bound(speckle)]
     of_speckle, agreement = compare_fits(problem, found, noise, held=held, threads=threads)
     of_speckle = calibration_record(of_speckle, speckle.covariance.names, record.pixels)
-    of_speckle = replace(of_speckle, sentence=gain_in_words(agreement))
     told = agreement_record(agreement)
+    of_speckle = replace(of_speckle, sentence=gain_in_words(told))
     progress(told.sentence)
     if told.rejected:
         beside = replace(fit.calibration, least_squares=fit.calibration, speckle=of_speckle)

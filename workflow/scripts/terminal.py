@@ -50,6 +50,10 @@ class _Job:
     def seconds(self) -> float:
         return time.monotonic() - self.begin
 
+    def said(self, kind: str) -> list[str]:
+        """What its log says after a certain beginning."""
+        return lines_of(self.log, kind) if self.log else []
+
 
 class Terminal(logging.Handler):
     """What a run tells of itself.
@@ -132,9 +136,8 @@ class Terminal(logging.Handler):
             return
         self.waiting[job.rule] -= 1
         self.times[job.rule].append(job.seconds)
-        results = lines_of(job.log, RESULT) if job.log else []
-        self.say(self._line(job, results[-1] if results else ""))
-        for warning in lines_of(job.log, WARNING) if job.log else []:
+        self.say(self._line(job, "".join(job.said(RESULT)[-1:])))
+        for warning in job.said(WARNING):
             # Several jobs may find the same; it is said once.
             if (told := f"{job.about}: {warning}") not in self.warned:
                 self.warned.add(told)
@@ -181,12 +184,12 @@ class Terminal(logging.Handler):
 
     def _left(self) -> str:
         """Time left, from what jobs of each rule took so far and how many ran side by side."""
-        if not any(self.times.values()):
+        if not self.times:
             return ""
         now = [(job.rule, job.seconds) for job in self.running.values()]
         done = [seconds for times in self.times.values() for seconds in times]
         typical = defaultdict(lambda: sum(done) / len(done))
-        typical |= {rule: sum(times) / len(times) for rule, times in self.times.items() if times}
+        typical |= {rule: sum(times) / len(times) for rule, times in self.times.items()}
         work = sum(n * typical[rule] for rule, n in self.waiting.items())
         work -= sum(min(seconds, typical[rule]) for rule, seconds in now)
         busy = (sum(done) + sum(seconds for _, seconds in now)) / (time.monotonic() - self.begin)
@@ -196,10 +199,8 @@ class Terminal(logging.Handler):
         """Once a second: the time, and the last line of the log of the job that has run longest."""
         while not self.over.wait(1.0):
             with self.lock:
-                if self.bar is None:
-                    return
                 longest = max(self.running.values(), key=lambda job: job.seconds, default=None)
-                lines = lines_of(longest.log, "") if longest and longest.log else []
+                lines = longest.said("") if longest else []
                 last = [line for line in lines if not line.startswith(ASIDE)][-1:]
                 said = [self._left(), *([f"{longest.about} {longest.rule}"] if longest else [])]
                 self.bar.set_postfix_str(", ".join(filter(None, [*said, *last])))
@@ -219,7 +220,7 @@ class Terminal(logging.Handler):
             for sentence in faults:
                 self.say(sentence, _RED)
             for job, words in self.failed.values():
-                if job.log is None or not lines_of(job.log, ERROR):
+                if not job.said(ERROR):
                     words = f" ({words})" if words else ""
                     self.say(f"{job.about}: {job.rule} ended without a sentence{words}; see {job.log}", _RED)
         self.tell_reports()
