@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from homodyne_lib.likelihood.experiment import Experiment
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.geometry import PhysicsFactors
 from homodyne_lib.model.layouts import numpy_mesh
 
@@ -21,6 +22,6 @@ def case(mode, n, n_phi):
     phi = np.linspace(-75, 90, n_phi)
     factors = PhysicsFactors.from_config(0.0054, 2e6, 0.1).to_tuple()
     layout = numpy_mesh(n, phi, 0.1)
-    experiment = Experiment(np.asarray(layout.time), np.arange(n), phi, *factors)
+    experiment = Experiment.of(np.asarray(layout.time), np.arange(n), Bins.of(phi, 0.0054), 0.1, 2e6)
     c2 = 1 + 0.1 * np.random.default_rng(0).standard_normal((n_phi, n, n))
     return jnp.array(PARAMS[mode]), layout, factors, experiment, c2

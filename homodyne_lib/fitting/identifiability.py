@@ -8,8 +8,7 @@ from scipy.special import fdtrc
 
 from homodyne_lib.likelihood.normal_equations import NormalEquations, solve_scaling
 from homodyne_lib.likelihood.problem import Problem
-from homodyne_lib.model.kernels import N_DIFFUSION, g1_total
-from homodyne_lib.model.layouts import PairLayout
+from homodyne_lib.model.kernels import g1_total
 from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.model.scaling import per_angle_scaling
 
@@ -106,16 +105,16 @@ def _short_of_data(problem, params) -> list[str]:
     n_phi, last = experiment.phi.size, experiment.time.size - 1
     sentences = []
     directions = n_phi - np.sum(np.tril(_same_direction(experiment.phi), -1).any(axis=1))
-    if len(params) > N_DIFFUSION and directions < _FEW_ANGLES:
+    if problem.has_flow and directions < _FEW_ANGLES:
         alike = " (those 180 deg apart are one)" if directions < n_phi else ""
         sentences.append(
             f"{directions} angles{alike} cannot tell the size of the shear rate from its direction phi0; {_FEW_ANGLES} or "
             "more can."
         )
     # First frame with last, and the last two with each other.
-    ends = PairLayout(experiment.time, np.array([0, last - 1]), np.array([last, last]), experiment.phi[:, None])
-    g1 = g1_total(np.asarray(params), ends, experiment.wq_dt, experiment.sinc_prefactor, problem.convention)
-    whole, fast = np.broadcast_to(g1**2, (n_phi, 2)).T
+    ends = experiment.model_layout(experiment.time, np.array([0, last - 1]), np.array([last, last]))
+    u = g1_total(np.asarray(params), ends, *experiment.model_factors, problem.convention) ** 2
+    whole, fast = np.broadcast_to(u if experiment.model_of is None else u[experiment.model_of], (n_phi, 2)).T
     for bad, u, text in (
         (whole > _COMPLETE, whole, "has not decayed at the end of the record"),
         (fast < _TOO_FAST, fast, "decays within one frame late in the record"),

@@ -18,7 +18,6 @@ from homodyne_lib.fitting.starts import as_power_laws
 from homodyne_lib.io.correlations import RowBand
 from homodyne_lib.likelihood.problem import Problem, make_problem
 from homodyne_lib.likelihood.speckle_metric import SpeckleMetric
-from homodyne_lib.model.kernels import N_DIFFUSION
 from homodyne_lib.model.scales import nearest_image, to_search_scale
 
 __all__ = ["MetricState", "SpeckleFit", "fit_speckle", "in_frozen_metric"]
@@ -150,10 +149,10 @@ def every_nth(problem: Problem, stride: int) -> Problem:
     """
     record, some = problem.record, slice(None, None, stride)
     c2 = np.ascontiguousarray(record.c2[:, some, some])
-    about = {name: getattr(record, name) for name in ("phi", "q", "dt", "stator_rotor_gap", "sigma")}
+    about = {name: getattr(record, name) for name in ("phi", "q", "repeat", "dt", "stator_rotor_gap", "sigma")}
     part = RowBand(rows=np.arange(c2.shape[1]), c2=c2, frames=record.frames[some], **about)
-    mode = "static" if len(problem.names) == N_DIFFUSION else "laminar_flow"
-    return make_problem(part, problem.scaling, mode, problem.convention)
+    mode = "laminar_flow" if problem.has_flow else "static"
+    return make_problem(part, problem.scaling, mode, problem.convention, q_exponent=problem.q_exponent)
 
 
 def _length(names, values, outcome) -> float:

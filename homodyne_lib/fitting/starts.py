@@ -7,7 +7,8 @@ import numpy as np
 from homodyne_lib.likelihood.nodes import Nodes
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model.curves import CURVES, rate_curves
-from homodyne_lib.model.kernels import N_DIFFUSION, get_shear_convention, shear_phase_factor
+from homodyne_lib.model.kernels import BROWNIAN, get_shear_convention, shear_phase_factor
+from homodyne_lib.model.parameters import POWER_OF_Q
 from homodyne_lib.model.rates import power_law
 from homodyne_lib.model.scales import (
     from_search_scale,
@@ -107,11 +108,13 @@ def _drawn(problem: Problem, unit, bounds) -> np.ndarray:
         rate = np.exp(np.log(visible[0]) + u[0] * np.log(visible[1] / visible[0])) / (per_second * duration)
         return _rate(problem, 0.5 * duration, rate, 3.0 * u[1] - 1.5, 0.5 * u[2])
 
-    start = draw(unit[:3], _VISIBLE_DECAY, 2.0 * problem.experiment.wq_dt / dt)
-    if len(problem.names) > N_DIFFUSION:
+    start = draw(unit[:3], _VISIBLE_DECAY, 2.0 * np.median(problem.experiment.wq_dt) / dt)
+    if problem.has_flow:
         low, high = interval_of("phi0", bounds)
         direction = low + (high - low) * unit[6]
-        start += [*draw(unit[3:6], _VISIBLE_PHASE, problem.experiment.sinc_prefactor / dt), direction]
+        start += [*draw(unit[3:6], _VISIBLE_PHASE, np.median(problem.experiment.sinc_prefactor) / dt), direction]
+    if POWER_OF_Q in problem.names:
+        start.append(BROWNIAN * (0.5 + unit[len(start)]))
     return np.array(start)
 
 
@@ -135,25 +138,31 @@ def start_from_decays(problem: Problem) -> list[np.ndarray]:
     age, earlier = problem.nodes.layout.idx1, halves[0][-1]
     lags = [dt * _half_decay(problem.nodes, part) for part in (age <= earlier, age > earlier)]
     ages = [time[half].mean() for half in halves]
-    decay_per_rate = 2.0 * problem.experiment.wq_dt / dt
-    diffusion = [_HALF / (decay_per_rate * lag.max()) for lag in lags]
-    start = _rate(problem, *_through(ages, diffusion), _OFFSET_SHARE)
-    if len(problem.names) <= N_DIFFUSION:
-        return [np.array(start)]
+    decay_per_rate, groups = 2.0 * problem.experiment.wq_dt / dt, problem.experiment.bins.groups
+    # Where a q decays within a frame, or hardly at all, its rate is wrong: that in the middle of all q counts.
+    diffusion = [float(np.median([_HALF / (decay_per_rate * lag)[g].max() for g in groups])) for lag in lags]
+    start, power = _rate(problem, *_through(ages, diffusion), _OFFSET_SHARE), [BROWNIAN] * (POWER_OF_Q in problem.names)
+    if not problem.has_flow:
+        return [np.array(start + power)]
     convention = get_shear_convention(problem.convention)
     angle = np.deg2rad(2.0 * problem.experiment.phi)
     waves = np.column_stack([np.ones_like(angle), np.cos(angle), np.sin(angle)])
-    shear, direction = [], 0.0
+    shear, direction, relative = [], 0.0, _relative_phases(problem)
     for lag, rate in zip(lags, diffusion, strict=True):
         # For small x, sinc^2p(x) ≈ exp(-p x²/3).
-        phase2 = 3.0 / convention.power * np.maximum(_HALF - decay_per_rate * rate * lag, 0.0) / lag**2
+        phase2 = 3.0 / convention.power * np.maximum(_HALF - decay_per_rate * rate * lag, 0.0) / (relative * lag) ** 2
         mean, even, odd = np.linalg.lstsq(waves, phase2, rcond=None)[0]
         direction = np.rad2deg(0.5 * np.arctan2(odd, even))
         largest = np.sqrt(max(mean + np.hypot(even, odd), 0.1 / time[-1] ** 2))
-        shear.append(largest * dt / (problem.experiment.sinc_prefactor * convention.phase_scale))
+        shear.append(largest * dt / (problem.experiment.sinc_prefactor[0] * convention.phase_scale))
     start += _rate(problem, *_through(ages, shear), _OFFSET_SHARE)
-    start = np.array([*start, direction])
+    start = np.array([*start, direction, *power])
     return [start, *mirror_images(problem, start)]
+
+
+def _relative_phases(problem: Problem) -> np.ndarray:
+    """Phases of the bins at one rate and direction, over that of the first, (n_bins,): q over its q."""
+    return problem.experiment.sinc_prefactor / problem.experiment.sinc_prefactor[0]
 
 
 def mirror_images(problem: Problem, params) -> list[np.ndarray]:
@@ -165,18 +174,18 @@ def mirror_images(problem: Problem, params) -> list[np.ndarray]:
     Parameters
     ----------
     problem : Problem
-    params : ndarray, shape (7,)
+    params : ndarray, shape (p,)
 
     Returns
     -------
-    list of ndarray, shape (7,)
+    list of ndarray, shape (p,)
         One for each direction, except that of ``params``, at which the difference of the squares has a minimum; then the
         reflection about the measured angle nearest to the flow or its normal, where the squares change least.
     """
     names, phi = problem.names, problem.experiment.phi
     turns = np.arange(-90.0, 90.0, 180.0 / _N_DIRECTIONS)
     directions = params[names.index("phi0")] + turns[:, None]
-    squares = shear_phase_factor(directions, phi, 1.0, problem.convention) ** 2
+    squares = shear_phase_factor(directions, phi, _relative_phases(problem), problem.convention) ** 2
     own = squares[_N_DIRECTIONS // 2]
     growth = squares @ own / np.maximum(np.sum(squares**2, axis=1), np.finfo(float).tiny)
     difference = np.sum((own - growth[:, None] * squares) ** 2, axis=1)

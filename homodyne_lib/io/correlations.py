@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from homodyne_lib.io.hdf5 import File, InputError, get_dataset, open_hdf5, read_attributes
 from homodyne_lib.io.hdf5_writing import create_hdf5, write_attribute, write_dataset
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.frames import frame_offsets
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Correlations",
     "InputError",
     "RowBand",
+    "q_in_words",
     "open_correlations",
     "read_correlations",
     "read_header",
@@ -35,33 +37,41 @@ CANONICAL = {
     "raw_diagonal": "1",
     "phi": "deg",
     "q": "1/Å",
+    "repeat": "1",
     "dt": "s",
     "frames": "1",
     "stator_rotor_gap": "Å",
     "sigma": "1",
     "pixels": "1",
 }
-CANONICAL_OPTIONAL = ("stator_rotor_gap", "sigma", "pixels")  # absent from the file where the record holds None
-_SCALARS = ("q", "dt", "stator_rotor_gap")
+# Absent from the file where the record holds None; version 1 has no repeats.
+CANONICAL_OPTIONAL = ("stator_rotor_gap", "sigma", "pixels", "repeat")
+_SCALARS = ("dt", "stator_rotor_gap")
+# What a band of rows has in common with its record.
+_OF_BAND = ("phi", "q", "repeat", "dt", "frames", "stator_rotor_gap", "sigma")
 _TEXTS = ("source", "source_sha256")  # root attributes, as the notes are
-_LAYOUT = "homodyne two-time correlations, version 1"  # root attribute "layout"
+# Root attribute "layout". In version 1 q is one number for all bins, of one file.
+_LAYOUT = "homodyne two-time correlations, version 2"
+_LAYOUT_1 = "homodyne two-time correlations, version 1"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Correlations:
-    """Two-time correlations of one measurement at one wavevector.
+    """Two-time correlations of one sample: matrices of bins, at one wavevector or several, of one file or of repeats.
+
+    Bins are in the order of :class:`~homodyne_lib.model.bins.Bins`.
 
     Parameters
     ----------
     c2 : numpy.ndarray
-        Full symmetric matrices of the frames that exist, shape (n_phi, n_t, n_t), float32 or float64 as in the
+        Full symmetric matrices of the frames that exist, shape (n_bins, n_t, n_t), float32 or float64 as in the
         source [1].
     raw_diagonal : numpy.ndarray
-        Diagonals as read, before any correction, shape (n_phi, n_t); NaN at an angle whose diagonal was empty [1].
+        Diagonals as read, before any correction, shape (n_bins, n_t); NaN at a bin whose diagonal was empty [1].
     phi : numpy.ndarray
-        Angles, ascending in (-180, 180], shape (n_phi,) [deg].
-    q : float
-        Wavevector [1/Å].
+        Angles, ascending in (-180, 180] within a group, shape (n_bins,) [deg].
+    q : numpy.ndarray or float
+        Wavevectors, shape (n_bins,); a number serves for all bins [1/Å].
     dt : float
         Time between consecutive frames [s].
     frames : numpy.ndarray
@@ -70,13 +80,15 @@ class Correlations:
     stator_rotor_gap : float or None
         Gap L of the shear cell; None where nothing is sheared [Å].
     sigma : numpy.ndarray or None
-        Noise of one entry of `c2`, shape (n_phi,); None until estimated [1].
+        Noise of one entry of `c2`, shape (n_bins,); None until estimated [1].
     source, source_sha256 : str
-        Base name and SHA-256 of the file the record was read from.
+        Base name and SHA-256 of the file the record was read from; those of repeats are joined by commas.
     notes : tuple of str
         Sentences that a reader of the results should know.
     pixels : numpy.ndarray or None
-        Number of detector pixels in each bin, shape (n_phi,), int64; None where the source does not state it.
+        Number of detector pixels in each bin, shape (n_bins,), int64; None where the source does not state it.
+    repeat : numpy.ndarray or int
+        Number of the file of each bin, from 0, shape (n_bins,), int64; a number serves for all bins.
 
     Raises
     ------
@@ -87,7 +99,7 @@ class Correlations:
     c2: np.ndarray
     raw_diagonal: np.ndarray
     phi: np.ndarray
-    q: float
+    q: np.ndarray
     dt: float
     frames: np.ndarray
     stator_rotor_gap: float | None
@@ -96,14 +108,21 @@ class Correlations:
     source_sha256: str
     notes: tuple[str, ...] = ()
     pixels: np.ndarray | None = None
+    repeat: np.ndarray = field(default_factory=lambda: np.zeros((), dtype=np.int64))
 
     def __post_init__(self) -> None:
-        """Refuse a record that contradicts itself."""
+        """Give q and the repeat to each bin, and refuse a record that contradicts itself."""
+        _one_a_bin(self)
         _refuse_contradictions(vars(self), np.shape(self.c2))
 
     def __repr__(self) -> str:
-        size = f"{len(self.phi)} angles × {len(self.frames)} frames"
-        return f"Correlations: {size} at q = {self.q:.5g} 1/Å, dt = {self.dt:.6g} s, from {self.source}"
+        size = f"{self.bins.in_words} × {len(self.frames)} frames"
+        return f"Correlations: {size} at {q_in_words(self.bins)}, dt = {self.dt:.6g} s, from {self.source}"
+
+    @property
+    def bins(self) -> Bins:
+        """Repeat, q and angle of each matrix."""
+        return Bins(self.repeat, self.q, self.phi)
 
     @property
     def offsets(self) -> np.ndarray:
@@ -135,22 +154,40 @@ class Correlations:
         start, stop, step = rows.indices(n_t)
         if step < 1 or start >= stop:
             raise InputError(f"{rows} selects none of the {n_t} rows in ascending order; give a slice within them.")
-        same = {name: getattr(self, name) for name in ("phi", "q", "dt", "frames", "stator_rotor_gap", "sigma")}
+        same = {name: getattr(self, name) for name in _OF_BAND}
         c2 = np.ascontiguousarray(self.c2[:, start:stop:step, :])
         return RowBand(rows=np.arange(start, stop, step, dtype=np.int64), c2=c2, **same)
 
 
+def _one_a_bin(record: Correlations | RowBand) -> None:
+    """Give a number of q, or of the repeat, that stands for all bins to each of them."""
+    shape = np.shape(record.phi)
+    for name, kind in (("q", float), ("repeat", np.int64)):
+        value = np.asarray(getattr(record, name), dtype=kind)
+        # A field of a frozen class is set once, here.
+        object.__setattr__(record, name, value if value.ndim else np.full(shape, value))
+
+
+def q_in_words(bins: Bins) -> str:
+    """The wavevector, or those of several rings."""
+    rings = bins.rings
+    if rings.size == 1:
+        return f"q = {rings[0]:.5g} 1/Å"
+    return f"{rings.size} q from {rings[0]:.5g} to {rings[-1]:.5g} 1/Å"
+
+
 def _refuse_contradictions(fields: Mapping[str, object], c2_shape: tuple[int, ...]) -> None:
     """Refuse fields of a record that contradict each other, or are impossible."""
-    n_phi, n_t = np.size(fields["phi"]), np.size(fields["frames"])
-    shapes = {name: (n_phi,) for name in ("phi", "sigma", "pixels")} | {"frames": (n_t,), "raw_diagonal": (n_phi, n_t)}
+    n_bins, n_t = np.size(fields["phi"]), np.size(fields["frames"])
+    shapes = {name: (n_bins,) for name in ("phi", "q", "repeat", "sigma", "pixels")}
+    shapes |= {"frames": (n_t,), "raw_diagonal": (n_bins, n_t)}
     given = {name: np.shape(fields[name]) for name in shapes if fields[name] is not None} | {"c2": c2_shape}
-    for name, shape in (shapes | {"c2": (n_phi, n_t, n_t)}).items():
+    for name, shape in (shapes | {"c2": (n_bins, n_t, n_t)}).items():
         if given.get(name, shape) != shape:
-            raise InputError(f"{name} has shape {given[name]}, but {n_phi} angles and {n_t} frames need {shape}.")
-    phi, frames = np.asarray(fields["phi"]), np.asarray(fields["frames"])
-    if not (np.all(np.diff(phi) > 0) and np.all((phi > -180) & (phi <= 180))):
-        raise InputError(f"phi must ascend within (-180, 180] deg; it is {phi}.")
+            raise InputError(f"{name} has shape {given[name]}, but {n_bins} angles and {n_t} frames need {shape}.")
+    frames = np.asarray(fields["frames"])
+    if refusal := Bins(*(np.asarray(fields[name]) for name in ("repeat", "q", "phi"))).refusal():
+        raise InputError(refusal)
     if frames.dtype.kind not in "iu":
         raise InputError(f"frames must be whole numbers; they are of the type {frames.dtype}, and begin {frames[:3]}.")
     falls = np.flatnonzero(frames[1:] <= frames[:-1])
@@ -171,19 +208,29 @@ class RowBand:
     rows : numpy.ndarray
         0-based row indices, shape (n_rows,), int64; row i is frame ``frames[i]``.
     c2 : numpy.ndarray
-        ``c2[:, rows, :]`` of the record, shape (n_phi, n_rows, n_t) [1].
-    phi, q, dt, frames, stator_rotor_gap, sigma
+        ``c2[:, rows, :]`` of the record, shape (n_bins, n_rows, n_t) [1].
+    phi, q, dt, frames, stator_rotor_gap, sigma, repeat
         As in :class:`Correlations`.
     """
 
     rows: np.ndarray
     c2: np.ndarray
     phi: np.ndarray
-    q: float
+    q: np.ndarray
     dt: float
     frames: np.ndarray
     stator_rotor_gap: float | None
     sigma: np.ndarray | None
+    repeat: np.ndarray = field(default_factory=lambda: np.zeros((), dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        """Give q and the repeat to each bin."""
+        _one_a_bin(self)
+
+    @property
+    def bins(self) -> Bins:
+        """Repeat, q and angle of each matrix."""
+        return Bins(self.repeat, self.q, self.phi)
 
     @property
     def offsets(self) -> np.ndarray:
@@ -230,7 +277,7 @@ def read_header(file: File) -> dict[str, object]:
     """
     attributes = read_attributes(file, "/")
     layout = attributes.get("layout")
-    if layout != _LAYOUT:
+    if layout not in (_LAYOUT, _LAYOUT_1):
         raise InputError(
             f"this is not a canonical two-time file (its attribute 'layout' is {layout!r}, not {_LAYOUT!r}); "
             "read it with read_two_time and write it with write_correlations first."
@@ -247,6 +294,11 @@ def read_header(file: File) -> dict[str, object]:
                     f"{name} has the shape {np.shape(value)}, but it must be one number; write the file again."
                 )
             header[name] = float(value) if name in _SCALARS else value
+    n_bins = np.size(header["phi"])
+    if header["repeat"] is None:
+        header["repeat"] = np.zeros(n_bins, dtype=np.int64)
+    if layout == _LAYOUT_1:
+        header["q"] = np.full(n_bins, header["q"])
     _refuse_contradictions(header, get_dataset(file, "c2").shape)
     header.update({name: attributes[name] for name in _TEXTS})
     return header | {"notes": tuple(attributes["notes"])}

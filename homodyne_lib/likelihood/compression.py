@@ -15,6 +15,7 @@ import numpy as np
 
 from homodyne_lib.io.correlations import Correlations, RowBand
 from homodyne_lib.io.files import replacing
+from homodyne_lib.model.bins import Bins
 
 __all__ = ["FINEST", "Compressed", "Grid", "compress"]
 
@@ -25,6 +26,8 @@ FINEST = 48
 _ORDER = 8
 # Entries of c2 that are read at a time: few beside what the libraries take.
 _BLOCK = 4_000_000
+# What is known of a record beside its matrices.
+_ABOUT = ("offsets", "phi", "q", "repeat", "dt", "stator_rotor_gap", "sigma")
 # Rows from which the mean is guessed, at most.
 _ROWS_OF_MEAN = 16
 
@@ -86,21 +89,25 @@ class Compressed:
         Of the grid of nodes.
     weight : ndarray, shape (n_ages, n_lags)
         Pairs that a node stands for; pairs with a missing frame count nowhere.
-    y : ndarray, shape (n_phi, n_ages, n_lags)
+    y : ndarray, shape (n_bins, n_ages, n_lags)
         The same of the data, c2 less the centre.
-    y_moments : ndarray, shape (n_phi, 3)
+    y_moments : ndarray, shape (n_bins, 3)
         n, Σy, Σy² over the pairs.
     centre : float
         Near the mean of c2, and taken from it before anything is summed, which keeps the digits of small residuals.
     offsets : ndarray of int, shape (n_t,)
         Place on the time axis of each frame that there is [frames].
-    phi : ndarray, shape (n_phi,)
+    phi : ndarray, shape (n_bins,)
         [deg]
-    q, dt : float
-        [1/Å], [s]
+    q : ndarray, shape (n_bins,)
+        [1/Å]
+    repeat : ndarray of int, shape (n_bins,)
+        Number of the file, from 0.
+    dt : float
+        [s]
     stator_rotor_gap : float or None
         [Å]
-    sigma : ndarray, shape (n_phi,), or None
+    sigma : ndarray, shape (n_bins,), or None
         Noise of one entry of c2.
     """
 
@@ -111,10 +118,16 @@ class Compressed:
     centre: float
     offsets: np.ndarray
     phi: np.ndarray
-    q: float
+    q: np.ndarray
+    repeat: np.ndarray
     dt: float
     stator_rotor_gap: float | None
     sigma: np.ndarray | None
+
+    @property
+    def bins(self) -> Bins:
+        """Repeat, q and angle of each bin."""
+        return Bins(self.repeat, self.q, self.phi)
 
     def shared_out(self, fineness: int) -> tuple[Grid, np.ndarray, np.ndarray]:
         """Grid of another fineness, not above this one, with the weights and data of its nodes."""
@@ -179,8 +192,10 @@ def compress(record: Correlations | RowBand, fineness: int = FINEST) -> Compress
         total[:, near] += weights[near, None] * shares[:, None]
     bad = np.flatnonzero(~np.isfinite(moments).all(axis=1))
     if bad.size:
-        raise ValueError(f"c2 at angle number {bad[0]} holds entries above the diagonal that are no finite numbers.")
-    about = {name: getattr(record, name) for name in ("offsets", "phi", "q", "dt", "stator_rotor_gap", "sigma")}
+        raise ValueError(
+            f"c2 at {record.bins.named(bad[0])} holds entries above the diagonal that are no finite numbers."
+        )
+    about = {name: getattr(record, name) for name in _ABOUT}
     return Compressed(fineness, total[-1], total[:-1], moments, centre, **about)
 
 

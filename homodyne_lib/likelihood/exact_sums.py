@@ -8,7 +8,6 @@ import numpy as np
 
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model import kernels
-from homodyne_lib.model.layouts import PairLayout
 
 __all__ = ["exact_sums"]
 
@@ -31,16 +30,19 @@ def exact_sums(problem: Problem, params) -> np.ndarray:
     ndarray, shape (n, n_phi, 3)
     """
     params, experiment = np.asarray(params, dtype=float), problem.experiment
-    phi, factors = experiment.model_phi[:, None], (experiment.wq_dt, experiment.sinc_prefactor)
-    chunk = max(1, _CHUNK // phi.size)
-    result = np.zeros((len(params), experiment.phi.size, 3))
+    model_of, factors = experiment.model_of, experiment.model_factors
+    chunk = max(1, _CHUNK // experiment.model_bins.size)
+    result = np.zeros((len(params), len(experiment.bins), 3))
     for earlier, later, y in _groups(problem):
-        layout = PairLayout(experiment.time, earlier, later, phi)
+        layout = experiment.model_layout(experiment.time, earlier, later)
         for row, sums in zip(params, result, strict=True):
             fields = kernels.pair_fields(row, layout)
             for cut in (slice(first, first + chunk) for first in range(0, earlier.size, chunk)):
                 part = [field[cut] if np.ndim(field) else field for field in fields]
-                u = np.atleast_2d(kernels.g1_of_fields(part, phi, *factors, problem.convention) ** 2)
+                g1 = kernels.g1_of_fields(part, layout.phi, *factors, problem.convention, layout.log_q)
+                u = np.atleast_2d(g1**2)
+                if model_of is not None:
+                    u = u[model_of]
                 sums[:, 0] += np.einsum("ka,ka->k", u, u)
                 sums[:, 1] += u.sum(axis=1)
                 sums[:, 2] += np.einsum("ka,ka->k", np.broadcast_to(u, (len(y), u.shape[1])), y[:, cut])

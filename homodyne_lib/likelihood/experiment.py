@@ -6,7 +6,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Experiment"]
+from homodyne_lib.model.bins import Bins
+from homodyne_lib.model.geometry import PhysicsFactors
+from homodyne_lib.model.kernels import BROWNIAN
+from homodyne_lib.model.layouts import PairLayout
+
+__all__ = ["Experiment", "Factors"]
+
+
+class Factors(NamedTuple):
+    """How q and the gap enter the model: numbers, or columns of one row a model where there are several q.
+
+    Attributes
+    ----------
+    wq_dt, sinc_prefactor : float or ndarray, shape (n_models, 1)
+        ½ q² dt [s/Å²] and q L dt / 2π [s]; the latter is 0 where there is no gap.
+    """
+
+    wq_dt: float | np.ndarray
+    sinc_prefactor: float | np.ndarray
 
 
 class Experiment(NamedTuple):
@@ -18,24 +36,99 @@ class Experiment(NamedTuple):
         Floored time axis, from the first frame to the last, missing ones too [s].
     frames : ndarray of int, shape (n_t,)
         Place on the time axis of each frame that there is.
-    phi : ndarray, shape (n_phi,)
-        [deg]
-    wq_dt, sinc_prefactor : float
+    bins : Bins
+    wq_dt, sinc_prefactor : ndarray, shape (n_bins,)
         ½ q² dt [s/Å²] and q L dt / 2π [s]; the latter is 0 where there is no gap.
+    log_q : ndarray, shape (n_bins,), or None
+        Logarithm of q over the reference, from which a power of q counts; None where that is no parameter.
     """
 
     time: np.ndarray
     frames: np.ndarray
-    phi: np.ndarray
-    wq_dt: float
-    sinc_prefactor: float
+    bins: Bins
+    wq_dt: np.ndarray
+    sinc_prefactor: np.ndarray
+    log_q: np.ndarray | None
+
+    @classmethod
+    def of(
+        cls, time, frames, bins: Bins, dt: float, gap: float | None, q_exponent: float | None = BROWNIAN
+    ) -> Experiment:
+        """Geometry factors of every bin; q enters the decay with a power, counted from the reference q.
+
+        Parameters
+        ----------
+        time, frames, bins
+            As of the class.
+        dt : float
+            [s]
+        gap : float or None
+            Between stator and rotor; None without flow [Å].
+        q_exponent : float or None
+            None where it is a parameter.
+        """
+        # Without flow the gap does not enter; 1 Å only satisfies the positivity check.
+        factors = [PhysicsFactors.from_config(q, gap or 1.0, dt, validate=False).to_tuple() for q in bins.q]
+        wq_dt, sinc_prefactor = np.array(factors).T
+        log_q = np.log(bins.q / bins.reference_q)
+        if q_exponent not in (None, BROWNIAN):
+            wq_dt = wq_dt * np.exp((q_exponent - BROWNIAN) * log_q)
+        of_flow = sinc_prefactor if gap else 0.0 * sinc_prefactor
+        return cls(time, frames, bins, wq_dt, of_flow, log_q if q_exponent is None else None)
 
     @property
-    def model_phi(self) -> np.ndarray:
-        """Angles whose models differ [deg]: without flow all angles have one model, that of the first."""
-        return self.phi if self.sinc_prefactor else self.phi[:1]
+    def phi(self) -> np.ndarray:
+        """Angle of each bin, shape (n_bins,) [deg]."""
+        return self.bins.phi
+
+    @property
+    def has_flow(self) -> bool:
+        """Whether the angle matters."""
+        return bool(self.sinc_prefactor.any())
 
     @property
     def alike(self) -> list[np.ndarray]:
-        """Numbers of the angles that have one model, a group for each model."""
-        return np.array_split(np.arange(self.phi.size), self.model_phi.size)
+        """Numbers of the bins that have one model, a group for each model: of one q and, with a flow, one angle."""
+        key = np.stack([self.bins.q, self.phi if self.has_flow else np.zeros_like(self.phi)], axis=1)
+        _, first, model = np.unique(key, axis=0, return_index=True, return_inverse=True)
+        # In the order of the bins, and not of q.
+        place = np.argsort(np.argsort(first))[model.ravel()]
+        return [np.flatnonzero(place == number) for number in range(first.size)]
+
+    @property
+    def model_bins(self) -> np.ndarray:
+        """Number of the first bin of each model, shape (n_models,)."""
+        return np.array([bins[0] for bins in self.alike])
+
+    @property
+    def model_of(self) -> np.ndarray | None:
+        """Number of the model of each bin, shape (n_bins,); None where models broadcast with the bins as they are."""
+        alike = self.alike
+        if len(alike) in (1, len(self.bins)):
+            return None
+        model = np.zeros(len(self.bins), dtype=int)
+        for number, bins in enumerate(alike):
+            model[bins] = number
+        return model
+
+    @property
+    def model_factors(self) -> Factors:
+        """Factors of all models; numbers where all have the same q."""
+        first = self.model_bins
+        if np.ptp(self.bins.q) == 0:
+            return self.factors_of(0)
+        return Factors(self.wq_dt[first, None], self.sinc_prefactor[first, None])
+
+    def model_layout(self, time, earlier, later) -> PairLayout:
+        """Pairs of frames, (N,), for all models, (n_models, 1)."""
+        first = self.model_bins
+        log_q = None if self.log_q is None else self.log_q[first, None]
+        return PairLayout(time, earlier, later, self.phi[first, None], log_q)
+
+    def layout_of(self, k: int, earlier, later) -> PairLayout:
+        """Pairs of frames of one bin."""
+        return PairLayout(self.time, earlier, later, self.phi[k], None if self.log_q is None else self.log_q[k])
+
+    def factors_of(self, k: int) -> Factors:
+        """Factors of one bin."""
+        return Factors(float(self.wq_dt[k]), float(self.sinc_prefactor[k]))

@@ -40,14 +40,16 @@ class Nodes:
     Attributes
     ----------
     layout : PairLayout
-        Frames of the N nodes, and angles of shape (n_phi, 1), or (1, 1) without flow, where the angle does not matter. Some
-        frames may be missing, or lie beyond the record, where the model goes on.
+        Frames of the N nodes, and angles of the models that differ, shape (n_models, 1): without flow the angle does not
+        matter, and one q has one model. Some frames may be missing, or lie beyond the record, where the model goes on.
     weight : ndarray, shape (N,)
         Pairs that a node stands for; pairs with a missing frame count nowhere.
-    y : ndarray, shape (n_phi, N)
+    y : ndarray, shape (n_bins, N)
         The same of the data, c2 less the centre.
-    wq_dt, sinc_prefactor : float
+    wq_dt, sinc_prefactor : float or ndarray, shape (n_models, 1)
         ½ q² dt [s/Å²] and q L dt / 2π [s]; the latter is 0 where there is no gap.
+    model_of : ndarray of int, shape (n_bins,), or None
+        Number of the model of each bin; None where models broadcast with the bins.
     convention : str
         Shear convention.
     """
@@ -55,8 +57,9 @@ class Nodes:
     layout: PairLayout
     weight: np.ndarray
     y: np.ndarray
-    wq_dt: float
-    sinc_prefactor: float
+    wq_dt: float | np.ndarray
+    sinc_prefactor: float | np.ndarray
+    model_of: np.ndarray | None
     convention: str = field(metadata={"static": True})
 
     @property
@@ -65,17 +68,25 @@ class Nodes:
         return f"{self.weight.size} nodes for each angle"
 
     def u(self, params):
-        """g1² at the nodes, (n_phi, N), or (1, N) without flow, at physical parameters [units of the parameter table]."""
+        """g1² at the nodes for each bin, (n_bins, N), or (1, N) for one model of all, at physical parameters.
+
+        Parameters are in the units of the parameter table.
+        """
+        u = self.model_u(params)
+        return u if self.model_of is None else u[self.model_of]
+
+    def model_u(self, params):
+        """:meth:`u` of each model, (n_models, N)."""
         return kernels.g1_total(params, self.layout, self.wq_dt, self.sinc_prefactor, self.convention) ** 2
 
     def sums(self, params):
-        """Σu², Σu, Σuy of each angle, (n_phi, 3), at physical parameters [units of the parameter table]; NumPy or JAX."""
+        """Σu², Σu, Σuy of each bin, (n_bins, 3), at physical parameters [units of the parameter table]; NumPy or JAX."""
         u, xp = self.u(params), array_namespace(params)
         sums = xp.sum(u * u * self.weight, axis=1), xp.sum(u * self.weight, axis=1), xp.sum(u * self.y, axis=1)
         return xp.stack(xp.broadcast_arrays(*sums), axis=1)
 
     def gram(self, params) -> np.ndarray:
-        """Gram matrix of the columns ∂u/∂params, u, 1 with these and y over the pairs, (n_phi, p + 2, p + 3).
+        """Gram matrix of the columns ∂u/∂params, u, 1 with these and y over the pairs, (n_bins, p + 2, p + 3).
 
         JAX gives u of a node and its derivatives by the few fields that the parameters act through. How the fields depend on
         the parameters follows from complex steps on the time axis, which take no time and no compilation.
@@ -92,7 +103,10 @@ class Nodes:
                 np.multiply(partials[first[0]], first[1][cut], out=columns[:, k])
                 for number, part in others:
                     columns[:, k] += partials[number] * part[cut]
-            result[..., :-1] += (columns * self.weight[cut]) @ columns.mT
+            of_models = (columns * self.weight[cut]) @ columns.mT
+            if self.model_of is not None:
+                of_models, columns = of_models[self.model_of], columns[self.model_of]
+            result[..., :-1] += of_models
             result[..., -1] += (columns @ self.y[:, cut, None])[..., 0]
         return result
 
@@ -100,7 +114,8 @@ class Nodes:
         """Values of u at some nodes, and the derivatives by each field."""
         n = self.weight[cut].size
         padded = [np.resize(field[cut], _CHUNK) if np.ndim(field) else field for field in fields]
-        u, partials = _partials(padded, self.layout.phi, self.wq_dt, self.sinc_prefactor, self.convention)
+        about = self.layout.phi, self.wq_dt, self.sinc_prefactor, self.convention, self.layout.log_q
+        u, partials = _partials(padded, *about)
         return np.asarray(u)[:, :n], np.asarray(partials)[..., :n]
 
     def sums_of_many(self, params) -> np.ndarray:
@@ -118,12 +133,12 @@ def _field_slopes(params, layout) -> list[list[tuple[int, np.ndarray]]]:
 
 
 @partial(jitted, static_argnums=4, compiler_options=_COMPILER)
-def _partials(fields, phi, wq_dt, sinc_prefactor, convention):
+def _partials(fields, phi, wq_dt, sinc_prefactor, convention, log_q):
     jax = load_jax()
     jnp = jax.numpy
 
     def u_of(*fields):
-        return kernels.g1_of_fields(fields, phi, wq_dt, sinc_prefactor, convention) ** 2
+        return kernels.g1_of_fields(fields, phi, wq_dt, sinc_prefactor, convention, log_q) ** 2
 
     u, push = jax.linearize(u_of, *fields)
     zero = [jnp.zeros_like(field) for field in fields]
@@ -154,11 +169,11 @@ def make_nodes(data: Compressed, experiment: Experiment, convention: str, finene
     earlier, later = (np.pad(frames, (0, spare)) for frames in (grid.ages[age], grid.ages[age] + grid.lags[lag]))
     time = floor_time(data.dt * np.arange(_padded(later.max() + 1)), data.dt)
     return Nodes(
-        layout=PairLayout(time, earlier, later, experiment.model_phi[:, None]),
+        layout=experiment.model_layout(time, earlier, later),
         weight=np.pad(weight[age, lag], (0, spare)),
         y=np.pad(y[:, age, lag], ((0, 0), (0, spare))),
-        wq_dt=experiment.wq_dt,
-        sinc_prefactor=experiment.sinc_prefactor,
+        **experiment.model_factors._asdict(),
+        model_of=experiment.model_of,
         convention=convention,
     )
 

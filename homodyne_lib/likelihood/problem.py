@@ -20,9 +20,9 @@ from homodyne_lib.likelihood.normal_equations import (
     solve_scaling,
 )
 from homodyne_lib.likelihood.speckle_metric import SpeckleMetric
-from homodyne_lib.model.geometry import PhysicsFactors
 from homodyne_lib.model.layouts import numpy_mesh
-from homodyne_lib.model.parameters import parameter_names
+from homodyne_lib.model.kernels import BROWNIAN
+from homodyne_lib.model.parameters import POWER_OF_Q, parameter_names
 from homodyne_lib.model.scaling import PerAngleScaling
 
 __all__ = ["Problem", "make_problem"]
@@ -48,6 +48,8 @@ class Problem:
         Physical parameters, in order.
     convention : str
         Shear convention.
+    q_exponent : float or None
+        Power of q with which the decay goes; None where it is a parameter.
     fineness : int
         Of the nodes.
     nodes : Nodes
@@ -63,9 +65,15 @@ class Problem:
     scaling: PerAngleScaling
     names: list[str]
     convention: str
+    q_exponent: float | None
     fineness: int
     nodes: Nodes
     metric: SpeckleMetric | None = None
+
+    @property
+    def has_flow(self) -> bool:
+        """Whether the model has a flow."""
+        return "gamma_dot_t0" in self.names
 
     @property
     def n_points(self) -> int:
@@ -152,6 +160,7 @@ def make_problem(
     analysis_mode: str,
     convention: str = "spec",
     record: Correlations | RowBand | None = None,
+    q_exponent: float | None = BROWNIAN,
 ) -> Problem:
     """Collect data, geometry and model of a fit.
 
@@ -164,6 +173,8 @@ def make_problem(
     convention : {"spec", "published"}
     record : Correlations or RowBand, optional
         What was compressed to ``data``, for exact sums.
+    q_exponent : float or None
+        Power of q with which the decay goes, about the reference q; None makes it a parameter.
 
     Returns
     -------
@@ -176,6 +187,8 @@ def make_problem(
     """
     sigma = np.zeros(0) if data.sigma is None else np.asarray(data.sigma, dtype=float)
     names, gap = parameter_names(analysis_mode), data.stator_rotor_gap
+    if q_exponent is None:
+        names = [*names, POWER_OF_Q]
     if sigma.shape != np.shape(data.phi) or not np.all(np.isfinite(sigma) & (sigma > 0)):
         raise ValueError(f"sigma {sigma.tolist()} must be positive, one number for each of {np.size(data.phi)} angles.")
     laminar = "gamma_dot_t0" in names
@@ -186,13 +199,10 @@ def make_problem(
     if not isinstance(data, Compressed):
         record, data = data, compress(data)
     # D and the shear rate are summed over every frame from the first to the last, also over those that are missing.
-    layout = numpy_mesh(int(data.offsets[-1]) + 1, data.phi, data.dt)
-    # Without flow the gap does not enter; 1 Å only satisfies the positivity check.
-    factors = PhysicsFactors.from_config(data.q, gap if laminar else 1.0, data.dt, validate=False)
-    wq_dt, sinc_prefactor = factors.to_tuple()
-    experiment = Experiment(layout.time, data.offsets, layout.phi.ravel(), wq_dt, sinc_prefactor if laminar else 0.0)
+    time = numpy_mesh(int(data.offsets[-1]) + 1, data.phi, data.dt).time
+    experiment = Experiment.of(time, data.offsets, data.bins, data.dt, gap if laminar else None, q_exponent)
     nodes = make_nodes(data, experiment, convention)
-    problem = Problem(data, record, experiment, sigma**-2.0, scaling, names, convention, FINENESS, nodes)
+    problem = Problem(data, record, experiment, sigma**-2.0, scaling, names, convention, q_exponent, FINENESS, nodes)
     n_free = len(names) + scaling.n_parameters
     if problem.n_points <= n_free:
         raise ValueError(

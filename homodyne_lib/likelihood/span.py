@@ -16,7 +16,6 @@ from homodyne_lib.likelihood.nodes import Nodes
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import Whitened
 from homodyne_lib.model.backend import array_namespace, pytree
-from homodyne_lib.model.layouts import PairLayout
 
 __all__ = ["Span", "make_span"]
 
@@ -83,7 +82,7 @@ def make_span(problem: Problem, params) -> Span:
     Span
     """
     nodes, params = problem.nodes_of(_FINENESS), np.asarray(params, dtype=float)
-    u = np.array([nodes.u(row) for row in params])
+    u = np.array([nodes.model_u(row) for row in params])
     _, size, order = qr(u.reshape(len(u), -1).T, mode="economic", pivoting=True)
     size = np.abs(np.diag(size))
     chosen = order[: np.count_nonzero(size > _INDEPENDENT * size[0])]
@@ -91,16 +90,17 @@ def make_span(problem: Problem, params) -> Span:
     places = qr(u.reshape(-1, u.shape[-1]), mode="r", pivoting=True)[1][:_NODES]
     nodes = replace(
         nodes,
-        layout=PairLayout(nodes.layout.time, nodes.layout.idx1[places], nodes.layout.idx2[places], nodes.layout.phi),
+        layout=nodes.layout._replace(idx1=nodes.layout.idx1[places], idx2=nodes.layout.idx2[places]),
         weight=nodes.weight[places],
         y=nodes.y[:, places],
     )
     # Snapshots are nearly alike. Sums and differences of them, orthonormal at the nodes, keep the digits.
     bases = [np.linalg.svd(of_angle[:, places], full_matrices=False) for of_angle in u.swapaxes(0, 1)]
     parts = problem.metric.snapshots(params[chosen], _gram)
+    model_of = np.arange(len(parts)) % len(bases) if nodes.model_of is None else nodes.model_of
     whitening, ones, data = (
         np.stack(each)
-        for each in zip(*(_at_nodes(*part, *bases[k % len(bases)]) for k, part in enumerate(parts)), strict=True)
+        for each in zip(*(_at_nodes(*part, *bases[k]) for k, part in zip(model_of, parts, strict=True)), strict=True)
     )
     return Span(nodes, np.pad(whitening, ((0, 0), (0, -len(chosen) % _STEP), (0, 0))), ones, data)
 

@@ -19,9 +19,8 @@ from scipy.linalg import cho_factor, cho_solve
 from homodyne_lib.likelihood.experiment import Experiment
 from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model import kernels
-from homodyne_lib.model.layouts import PairLayout
 
-__all__ = ["CONTRASTS", "AngleMetric", "SpeckleMetric", "intensity_covariance", "side_by_side"]
+__all__ = ["CONTRASTS", "AngleMetric", "SpeckleMetric", "in_order", "intensity_covariance", "side_by_side"]
 
 CONTRASTS = (1e-3, 1.0)
 """Contrasts that speckles can have. A fit may end at another; the noise is then taken at the nearest of these."""
@@ -220,12 +219,12 @@ def _over_angles(experiment, convention, params, work, threads, slopes=True) -> 
         matrices = model(angles[0])
         return [work(k, matrices) for k in angles]
 
-    every = np.arange(experiment.phi.size)
-    if experiment.model_phi.size == 1:
+    alike = experiment.alike
+    if len(alike) == 1:
         # One model for all angles.
         matrices = model(0)
-        return side_by_side(lambda k: work(k, matrices), every, threads)
-    return [part for parts in side_by_side(of, every[:, None], threads) for part in parts]
+        return side_by_side(lambda k: work(k, matrices), alike[0], threads)
+    return in_order(alike, side_by_side(of, alike, threads))
 
 
 def side_by_side(work: Callable[[Any], Any], items: Iterable[Any], threads: int) -> list[Any]:
@@ -236,14 +235,19 @@ def side_by_side(work: Callable[[Any], Any], items: Iterable[Any], threads: int)
         return list(pool.map(work, items))
 
 
+def in_order(places: Iterable[np.ndarray], parts: Iterable[list[Any]]) -> list[Any]:
+    """What is known of groups of bins, a list a group, in the order of the bins."""
+    numbered = [pair for group, part in zip(places, parts, strict=True) for pair in zip(group, part, strict=True)]
+    return [part for _, part in sorted(numbered, key=lambda pair: pair[0])]
+
+
 def _u(params, experiment, k, convention) -> np.ndarray:
     """g1² at all pairs of an angle as a symmetric matrix with a diagonal of zeros."""
     n_t = experiment.frames.size
     result = np.zeros((n_t, n_t))
     for rows in _blocks(n_t):
         earlier, later = experiment.frames[rows, None], experiment.frames[rows.start + 1 :]
-        layout = PairLayout(experiment.time, earlier, later, experiment.phi[k])
-        factors = experiment.wq_dt, experiment.sinc_prefactor
+        layout, factors = experiment.layout_of(k, earlier, later), experiment.factors_of(k)
         result[rows, rows.start + 1 :] = kernels.g1_total(np.asarray(params), layout, *factors, convention) ** 2
     result = np.triu(result, 1)
     return result + result.T

@@ -67,7 +67,7 @@ def strips(params, experiment: Experiment, angle: int, convention: str) -> Itera
     Strip
     """
     params, n_t = np.asarray(params, dtype=float), experiment.frames.size
-    factors = experiment.wq_dt, experiment.sinc_prefactor
+    factors = experiment.factors_of(angle)
     for top in range(0, n_t - 1, STRIP_ROWS):
         rows, columns = np.arange(top, min(top + STRIP_ROWS, n_t - 1)), slice(top + 1, n_t)
         # JAX computes the tiles while they are dispatched, and is waited for once.
@@ -115,7 +115,7 @@ def _tiles(experiment, angle, rows) -> Iterator[PairLayout]:
     for left in range(rows[0] + 1, frames.size, width):
         columns = frames[left : left + width]
         later = np.pad(columns, (0, width - columns.size), constant_values=frames[0])
-        yield PairLayout(experiment.time, earlier[:, None], later, experiment.phi[angle])
+        yield experiment.layout_of(angle, earlier[:, None], later)
 
 
 @partial(jitted, static_argnums=4)

@@ -22,8 +22,10 @@ from homodyne_lib.model.rates import (
 )
 
 __all__ = [
+    "BROWNIAN",
     "G1_FLOOR",
     "N_DIFFUSION",
+    "N_FLOW",
     "SHEAR_CONVENTIONS",
     "ShearConvention",
     "convention_in_words",
@@ -44,6 +46,12 @@ G1_FLOOR = 1e-10
 
 N_DIFFUSION = 3
 """Parameters of the diffusion part: D0, alpha, D_offset; the shear part follows."""
+
+N_FLOW = 7
+"""Parameters with the shear part: γ̇0, beta, γ̇_offset, φ0. A power of q may follow either part as the last one."""
+
+BROWNIAN = 2.0
+"""Power of q with which diffusion decays."""
 
 
 class ShearConvention(NamedTuple):
@@ -137,18 +145,31 @@ def _pair_integral(cumulative, layout: PairLayout):
 
 
 def pair_fields(params, layout: PairLayout) -> tuple:
-    """All that g1 of a pair takes of the parameters: |∫D| between its frames; with a flow, |∫γ̇| and φ0 too.
+    """All that g1 of a pair takes of the parameters: |∫D| between its frames; with a flow, |∫γ̇| and φ0; the power of q.
 
-    Integrals are in steps, and have the broadcast shape of the frame indices; φ0 is a number [deg].
+    Integrals are in steps, and have the broadcast shape of the frame indices; φ0 [deg] and the power of q, which comes last
+    where it is a parameter, are numbers.
     """
     diffusion = _pair_integral(cumulative_diffusion(params, layout.time), layout)
-    if params.shape[0] <= N_DIFFUSION:
-        return (diffusion,)
-    return diffusion, _pair_integral(cumulative_shear(params, layout.time), layout), params[6]
+    power = () if _power(params) is None else (_power(params),)
+    if not _flows(params):
+        return diffusion, *power
+    return diffusion, _pair_integral(cumulative_shear(params, layout.time), layout), params[6], *power
 
 
-def _decay(integral, wq_dt):
-    xp = array_namespace(integral)
+def _flows(params) -> bool:
+    return params.shape[0] >= N_FLOW
+
+
+def _power(params):
+    """The power of q, if it is one of the parameters."""
+    return params[-1] if params.shape[0] in (N_DIFFUSION + 1, N_FLOW + 1) else None
+
+
+def _decay(integral, wq_dt, power, log_q):
+    xp = array_namespace(integral, power)
+    if power is not None:
+        wq_dt = wq_dt * xp.exp((power - BROWNIAN) * log_q)
     log_g1 = -wq_dt * integral
     return safe_exp(xp.where(xp.real(log_g1) > 0.0, 0.0, log_g1))
 
@@ -164,7 +185,7 @@ def g1_diffusion(params, layout: PairLayout, wq_dt):
     Parameters
     ----------
     params : array, shape (≥ 3,)
-        D0 [Å²/s], alpha, D_offset [Å²/s], ...
+        D0 [Å²/s], alpha, D_offset [Å²/s], ...; 4 or 8 with the power of q last, which counts from ``layout.log_q``.
     layout : PairLayout
     wq_dt : float
         ½ q² dt [s/Å²]
@@ -173,7 +194,8 @@ def g1_diffusion(params, layout: PairLayout, wq_dt):
     -------
     array, broadcast shape of the frame indices
     """
-    return _decay(_pair_integral(cumulative_diffusion(params, layout.time), layout), wq_dt)
+    integral = _pair_integral(cumulative_diffusion(params, layout.time), layout)
+    return _decay(integral, wq_dt, _power(params), layout.log_q)
 
 
 def g1_shear(params, layout: PairLayout, sinc_prefactor, convention: str = "spec"):
@@ -193,7 +215,7 @@ def g1_shear(params, layout: PairLayout, sinc_prefactor, convention: str = "spec
     array, broadcast shape of the layout
     """
     get_shear_convention(convention)  # a name that does not exist is refused without flow too
-    if params.shape[0] <= N_DIFFUSION:
+    if not _flows(params):
         xp = array_namespace(params, layout.phi)
         return xp.ones(xp.broadcast_shapes(layout.idx1.shape, layout.idx2.shape, layout.phi.shape))
     integral = _pair_integral(cumulative_shear(params, layout.time), layout)
@@ -209,10 +231,12 @@ def g1_total(params, layout: PairLayout, wq_dt, sinc_prefactor, convention: str 
     return _product(g1_diffusion(params, layout, wq_dt), g1_shear(params, layout, sinc_prefactor, convention))
 
 
-def g1_of_fields(fields, phi, wq_dt, sinc_prefactor, convention: str = "spec"):
+def g1_of_fields(fields, phi, wq_dt, sinc_prefactor, convention: str = "spec", log_q=None):
     """:func:`g1_total` from :func:`pair_fields`, at angles ``phi`` [deg] that broadcast with the integrals."""
-    shear = _shear_factor(*fields[1:], phi, sinc_prefactor, convention) if len(fields) > 1 else 1.0
-    return _product(_decay(fields[0], wq_dt), shear)
+    diffusion, *others = fields
+    power = others.pop() if len(others) % 2 else None
+    shear = _shear_factor(*others, phi, sinc_prefactor, convention) if others else 1.0
+    return _product(_decay(diffusion, wq_dt, power, log_q), shear)
 
 
 def _product(decay, shear):

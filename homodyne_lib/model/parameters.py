@@ -15,6 +15,7 @@ __all__ = [
     "FAR",
     "MODEL_TYPES",
     "PARAMETERS",
+    "POWER_OF_Q",
     "RATE_UNITS",
     "Parameter",
     "PhysicsConstants",
@@ -56,7 +57,7 @@ class Parameter(NamedTuple):
     lower, upper, default : float
         Bounds and starting value [unit]; the default lies strictly inside and off the degenerate lines alpha = 0, beta = 0.
     group : str
-        ``diffusion``, ``shear`` or ``scaling``.
+        ``diffusion``, ``shear``, ``wavevector`` or ``scaling``.
     logarithmic : bool
         True for amplitudes that span decades: sampled, and searched for, on a logarithmic scale.
     period : float
@@ -85,11 +86,15 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter("beta", r"\beta", "", _C.BETA_MIN, _C.BETA_MAX, -0.3, "shear"),
         Parameter("gamma_dot_t_offset", r"\dot\gamma_\mathrm{off}", "1/s", -1.0, 1.0, 0.0, "shear"),
         Parameter("phi0", r"\varphi_0", "deg", -30.0, 30.0, 0.0, "shear", period=180.0),
+        Parameter("q_exponent", "n", "", 0.0, 6.0, 2.0, "wavevector"),
         Parameter("contrast", "C", "", 0.0, 1.0, 0.5, "scaling"),
         Parameter("offset", "O", "", 0.5, 1.5, 1.0, "scaling"),
     )
 }
 """The parameter table: each :class:`Parameter` by name, in the order of the parameter vector, scaling last."""
+
+POWER_OF_Q = "q_exponent"
+"""The parameter that a model of several q may have besides: the decay goes with this power of q."""
 
 RATE_UNITS = {"D": PARAMETERS["D0"].unit, "gamma_dot": PARAMETERS["gamma_dot_t0"].unit}
 """Units of the rates, D(t) and the shear rate."""

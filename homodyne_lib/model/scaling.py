@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from homodyne_lib.model.backend import pytree
 
@@ -31,12 +32,15 @@ class PerAngleScaling:
         What follows ``contrast`` and ``offset`` in the names of the coefficients.
     fixed : ndarray, shape (2, n_phi), or None
         Contrast and offset where nothing is free.
+    blocks : tuple of tuple of int
+        Numbers of the basis functions of each group of bins, which have none in common; empty for a single group.
     """
 
     mode: str = field(metadata={"static": True})
     basis: np.ndarray
     suffixes: tuple[str, ...] = field(metadata={"static": True})
     fixed: np.ndarray | None = None
+    blocks: tuple[tuple[int, ...], ...] = field(default=(), metadata={"static": True})
 
     @property
     def n_parameters(self) -> int:
@@ -123,8 +127,25 @@ def _fixed(mode, n_phi, contrast, offset) -> PerAngleScaling:
     return PerAngleScaling(mode, np.empty((n_phi, 0)), (), fixed)
 
 
+def _joined(parts: list[PerAngleScaling]) -> PerAngleScaling:
+    """Scaling of several groups of bins from that of each."""
+    sizes = [len(part.suffixes) for part in parts]
+    blocks = tuple(map(tuple, np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])))
+    if parts[0].fixed is not None:
+        fixed = np.concatenate([part.fixed for part in parts], axis=1)
+        return PerAngleScaling(parts[0].mode, np.empty((fixed.shape[1], 0)), (), fixed)
+    # One number for each angle is numbered through; others are named after their group.
+    each = all(part.basis.shape[0] == size for part, size in zip(parts, sizes, strict=True))
+    suffixes = (
+        tuple(f"_{k}" for k in range(sum(sizes)))
+        if each
+        else tuple(f"{suffix}_group{number}" for number, part in enumerate(parts) for suffix in part.suffixes)
+    )
+    return PerAngleScaling(parts[0].mode, block_diag(*(part.basis for part in parts)), suffixes, None, blocks)
+
+
 def per_angle_scaling(
-    mode: str, phi, quantile_contrast=None, quantile_offset=None, fourier_order: int = 2
+    mode: str, phi, quantile_contrast=None, quantile_offset=None, fourier_order: int = 2, groups=None
 ) -> PerAngleScaling:
     """Choose the numbers that describe contrast and offset over the angles (spec section 7).
 
@@ -147,6 +168,9 @@ def per_angle_scaling(
         Estimates; the two fixed modes need them.
     fourier_order : int
         K.
+    groups : sequence of ndarray of int, optional
+        Numbers of the angles of each group, in order (:class:`~homodyne_lib.model.bins.Bins`); a mode acts within each. One
+        without it.
 
     Returns
     -------
@@ -160,6 +184,13 @@ def per_angle_scaling(
     phi = np.atleast_1d(np.asarray(phi, dtype=float))
     if mode not in PER_ANGLE_MODES:
         raise ValueError(f"per-angle mode {mode!r} does not exist; choose one of {', '.join(PER_ANGLE_MODES)}.")
+    if groups is not None and len(groups) > 1:
+        given = (quantile_contrast, quantile_offset)
+        parts = [
+            per_angle_scaling(mode, phi[g], *(None if v is None else np.asarray(v)[g] for v in given), fourier_order)
+            for g in groups
+        ]
+        return _joined(parts)
     if mode in ("constant", "constant_per_angle"):
         return _fixed(mode, phi.size, quantile_contrast, quantile_offset)
     if mode == "fourier":

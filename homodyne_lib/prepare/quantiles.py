@@ -130,7 +130,7 @@ def _decay_warnings(c2, i, j) -> list[str]:
 
 
 def estimate_scaling_from_matrices(
-    c2, phi=None, contrast_bounds=CONTRAST_BOUNDS, offset_bounds=OFFSET_BOUNDS, frames=None
+    c2, phi=None, contrast_bounds=CONTRAST_BOUNDS, offset_bounds=OFFSET_BOUNDS, frames=None, labels=None
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Estimate contrast and offset of two-time matrices from the pairs above the diagonal (spec section 7).
 
@@ -143,6 +143,8 @@ def estimate_scaling_from_matrices(
     contrast_bounds, offset_bounds : (float, float)
     frames : array_like of int, shape (n_t,), optional
         Frame numbers that rise, by which lags and ages count; consecutive without it.
+    labels : sequence of str, optional
+        What warnings call the matrices, in the place of ``phi``.
 
     Returns
     -------
@@ -161,7 +163,8 @@ def estimate_scaling_from_matrices(
         raise ValueError(f"c2 must have shape (n_phi, n_t, n_t); found {c2.shape}.")
     if phi is not None and np.shape(phi) != c2.shape[:1]:
         raise ValueError(f"c2 holds {len(c2)} angles and phi has shape {np.shape(phi)}; give one angle a matrix.")
-    labels = [f"angle {k}" for k in range(len(c2))] if phi is None else [f"phi = {p:g} deg" for p in phi]
+    if labels is None:
+        labels = [f"angle {k}" for k in range(len(c2))] if phi is None else [f"phi = {p:g} deg" for p in phi]
     i, j = np.triu_indices(c2.shape[1], 1)
     at = np.arange(c2.shape[1]) if frames is None else frame_offsets(frames)
     first, second = at[i], at[j]

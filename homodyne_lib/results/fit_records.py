@@ -54,7 +54,7 @@ def fit_record(
     p, scaling = len(problem.names), problem.scaling
     contrast, offset = scaling.expand(fit.values[p:])
     spread = np.sqrt(np.maximum(np.diag(scaling.expand_covariance(fit.covariance[p:, p:])), 0.0))
-    n_phi = len(contrast)
+    n_phi, bins = len(contrast), problem.experiment.bins
     determined = np.flatnonzero(np.isfinite(fit.errors))
     return Fit(
         estimator="least_squares" if problem.metric is None else "speckle",
@@ -65,7 +65,7 @@ def fit_record(
             name: FittedParameter(float(fit.values[k]), float(fit.errors[k]), unit_of(name), fit.at_bound[name])
             for k, name in enumerate(problem.names)
         },
-        scaling=AngleScaling(np.asarray(problem.experiment.phi), contrast, spread[:n_phi], offset, spread[n_phi:]),
+        scaling=AngleScaling(*(bins.phi, bins.q, bins.repeat), contrast, spread[:n_phi], offset, spread[n_phi:]),
         coefficients=dict(zip(scaling.names, fit.values[p:].tolist(), strict=True)),
         covariance=Covariance([fit.names[k] for k in determined], fit.covariance[np.ix_(determined, determined)]),
         chi2=fit.chi2,

@@ -12,6 +12,7 @@ from homodyne_lib.fitting.certificate import Certificate
 from homodyne_lib.fitting.speckle_fit import MetricState
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.curves import CURVES
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import is_static
@@ -37,21 +38,31 @@ class QuantileScaling(JsonFile):
 
     Attributes
     ----------
-    phi : ndarray, shape (n_phi,)
-        [deg]
-    contrast, offset : ndarray, shape (n_phi,)
+    phi, q : ndarray, shape (n_bins,)
+        [deg], [1/Å]
+    repeat : ndarray of int, shape (n_bins,)
+        Number of the file, from 0.
+    contrast, offset : ndarray, shape (n_bins,)
     warnings : list of str
         Where an estimate is not to be trusted.
     """
 
     phi: np.ndarray
+    q: np.ndarray
+    repeat: np.ndarray
     contrast: np.ndarray
     offset: np.ndarray
     warnings: list[str]
 
+    @property
+    def bins(self) -> Bins:
+        """Repeat, q and angle of each bin."""
+        return Bins(self.repeat, self.q, self.phi)
+
     def per_angle(self, mode: str, fourier_order: int) -> PerAngleScaling:
         """Contrast and offset over the angles in a mode (:func:`~homodyne_lib.model.scaling.per_angle_scaling`)."""
-        return per_angle_scaling(mode, self.phi, self.contrast, self.offset, fourier_order)
+        groups = self.bins.groups
+        return per_angle_scaling(mode, self.phi, self.contrast, self.offset, fourier_order, groups)
 
     def warnings_in(self, mode: str) -> list[str]:
         """Warnings that bear on a fit in a mode: only where contrast and offset are held do they lean on the estimates."""
@@ -82,16 +93,25 @@ class AngleScaling:
 
     Attributes
     ----------
-    phi : ndarray, shape (n_phi,)
-        [deg]
-    contrast, contrast_error, offset, offset_error : ndarray, shape (n_phi,)
+    phi, q : ndarray, shape (n_bins,)
+        [deg], [1/Å]
+    repeat : ndarray of int, shape (n_bins,)
+        Number of the file, from 0.
+    contrast, contrast_error, offset, offset_error : ndarray, shape (n_bins,)
     """
 
     phi: np.ndarray
+    q: np.ndarray
+    repeat: np.ndarray
     contrast: np.ndarray
     contrast_error: np.ndarray
     offset: np.ndarray
     offset_error: np.ndarray
+
+    @property
+    def bins(self) -> Bins:
+        """Repeat, q and angle of each bin."""
+        return Bins(self.repeat, self.q, self.phi)
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,10 +280,9 @@ class Fit(Shown, JsonFile):
     @property
     def per_angle(self) -> PerAngleScaling:
         """How contrast and offset follow from the coefficients."""
-        order = (len(self.coefficients) // 2 - 1) // 2
-        return per_angle_scaling(
-            self.per_angle_mode, self.scaling.phi, self.scaling.contrast, self.scaling.offset, order
-        )
+        scaling, groups = self.scaling, self.scaling.bins.groups
+        order = (len(self.coefficients) // len(groups) // 2 - 1) // 2
+        return per_angle_scaling(self.per_angle_mode, scaling.phi, scaling.contrast, scaling.offset, order, groups)
 
     def error(self, name: str) -> float | None:
         """Error of a physical parameter, calibrated where it can be; None where it is undefined [unit]."""

@@ -7,7 +7,6 @@ import numpy as np
 from homodyne_lib.fitting.nlsq import NlsqFit
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model.frames import consecutive_runs
-from homodyne_lib.model.kernels import N_DIFFUSION
 from homodyne_lib.results.fit_checks import MisfitReport
 from homodyne_lib.uncertainty.misfit import FAMILIES, Misfit, examine
 
@@ -142,7 +141,7 @@ def _decay(problem, misfit) -> str:
         return (
             f"the decay has another course over the lag than the model{where}, as with dynamics that it does not have"
         )
-    if len(problem.names) == N_DIFFUSION:
+    if not problem.has_flow:
         return (
             f"decays differ from angle to angle{where}, which a static mode cannot follow, as with a flow: try "
             "analysis_mode laminar_flow"

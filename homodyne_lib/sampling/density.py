@@ -16,29 +16,36 @@ from jax.scipy.linalg import cho_solve
 from homodyne_lib.likelihood.nodes import Nodes
 from homodyne_lib.likelihood.normal_equations import scaling_equations
 from homodyne_lib.likelihood.span import Span
-from homodyne_lib.model.backend import pytree, register_pytrees
+from homodyne_lib.model.backend import array_namespace, pytree, register_pytrees
 from homodyne_lib.model.scaling import PerAngleScaling
 from homodyne_lib.sampling.coordinates import Coordinates
 
-__all__ = ["Density", "ShardDensity", "conditional_draws", "marginal"]
+__all__ = ["Density", "ScalingGroups", "ShardDensity", "conditional_draws", "marginal"]
+
+
+def marginal(matrix, right, rest):
+    """Log density with the scaling integrated out (P2), from its quadratic form; up to a constant."""
+    if right.ndim == 1:
+        return _marginal(matrix, right, rest)
+    # One group of bins after the other: batches of triangular solves may hold all threads of XLA (``over_draws``).
+    return jnp.sum(jax.lax.map(lambda group: _marginal(*group, 0.0), (matrix, right))) - 0.5 * rest
 
 
 @jax.custom_jvp
-def marginal(matrix, right, rest):
-    """Log density with the scaling integrated out (P2), from its quadratic form; up to a constant."""
+def _marginal(matrix, right, rest):
     if not right.size:
         return -0.5 * rest
     factor = jnp.linalg.cholesky(matrix)
     return -0.5 * (rest - right @ cho_solve((factor, True), right)) - jnp.sum(jnp.log(jnp.diag(factor)))
 
 
-@marginal.defjvp
+@_marginal.defjvp
 def _slope_of_marginal(quadratic, tangents):
     # In closed form, as a program takes seconds longer to compile where JAX differentiates the factors.
     matrix, right, rest = quadratic
     d_matrix, d_right, d_rest = tangents
     if not right.size:
-        return marginal(*quadratic), -0.5 * d_rest
+        return _marginal(*quadratic), -0.5 * d_rest
     factor = jnp.linalg.cholesky(matrix)
     both = cho_solve((factor, True), jnp.column_stack([right, jnp.eye(right.size)]))
     mean, inverse = both[:, 0], both[:, 1:]
@@ -46,12 +53,101 @@ def _slope_of_marginal(quadratic, tangents):
     return value, -0.5 * (d_rest + jnp.sum((jnp.outer(mean, mean) + inverse) * d_matrix)) + mean @ d_right
 
 
-def conditional_draws(matrix, right, normal) -> np.ndarray:
-    """Draws of the scaling, (n, m), from quadratic forms, (n, m, m) and (n, m), and standard normal numbers, (n, m)."""
+def conditional_draws(matrix, right, normal, groups: ScalingGroups | None = None) -> np.ndarray:
+    """Draws of the scaling from quadratic forms.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (n, m, m), or (n, n_groups, m, m) where there are groups
+    right : ndarray, shape (n, m), or (n, n_groups, m)
+    normal : ndarray, shape (n, n_scaling)
+        Standard normal numbers.
+    groups : ScalingGroups or None
+
+    Returns
+    -------
+    ndarray, shape (n, n_scaling)
+    """
     root = np.linalg.cholesky(matrix)
+    normal = normal if groups is None else groups.gathered(normal)
     # The mean M⁻¹ r, and a deviation of covariance M⁻¹.
     whitened = np.linalg.solve(root, right[..., None]) + normal[..., None]
-    return np.linalg.solve(root.mT, whitened)[..., 0]
+    draws = np.linalg.solve(root.mT, whitened)[..., 0]
+    return draws if groups is None else groups.in_order(draws)
+
+
+@pytree
+@dataclass(frozen=True, eq=False)
+class ScalingGroups:
+    """Groups of bins whose scaling coefficients have no bin in common, so that their quadratic forms fall apart.
+
+    All have one shape: a smaller group is filled up with bins that do not count and coefficients that act on nothing.
+
+    Attributes
+    ----------
+    basis : ndarray, shape (n_groups, n_most, m)
+        Basis functions at the bins of each group.
+    bins : ndarray of int, shape (n_groups, n_most)
+    counted : ndarray, shape (n_groups, n_most)
+        One for a bin of the group, else zero.
+    places : ndarray of int, shape (n_groups, 2 m)
+        Coefficients of contrast, then of offset, of each group; the number of all where there is none.
+    order : ndarray of int, shape (n_scaling,)
+        Place of each coefficient among those of all groups.
+    """
+
+    basis: np.ndarray
+    bins: np.ndarray
+    counted: np.ndarray
+    places: np.ndarray
+    order: np.ndarray
+
+    @classmethod
+    def of(cls, scaling: PerAngleScaling) -> ScalingGroups | None:
+        """Groups of a scaling; None where there is one, or no coefficient."""
+        if not scaling.blocks:
+            return None
+        of_bins = [np.flatnonzero(np.any(scaling.basis[:, block] != 0, axis=1)) for block in scaling.blocks]
+        n_groups, n, m = len(of_bins), max(map(len, of_bins)), max(map(len, scaling.blocks))
+        n_functions = scaling.basis.shape[1]
+        basis, bins = np.zeros((n_groups, n, m)), np.zeros((n_groups, n), dtype=int)
+        counted, places = np.zeros((n_groups, n)), np.full((n_groups, 2 * m), 2 * n_functions)
+        for k, (own, block) in enumerate(zip(of_bins, scaling.blocks, strict=True)):
+            basis[k, : len(own), : len(block)] = scaling.basis[np.ix_(own, block)]
+            bins[k, : len(own)], counted[k, : len(own)] = own, 1.0
+            places[k, : len(block)] = block
+            places[k, m : m + len(block)] = np.array(block) + n_functions
+        return cls(basis, bins, counted, places, np.argsort(places.ravel(), kind="stable")[: 2 * n_functions])
+
+    def gathered(self, values, spare=0.0):
+        """Numbers of all coefficients, (..., n_scaling), by group, (..., n_groups, 2 m); ``spare`` where there is none."""
+        xp = array_namespace(values)
+        values = xp.concatenate([values, xp.full((*values.shape[:-1], 1), spare)], axis=-1)
+        return values[..., self.places]
+
+    def in_order(self, values):
+        """Inverse of :meth:`gathered`."""
+        return values.reshape(*values.shape[:-2], -1)[..., self.order]
+
+    def blocks_of(self, matrix):
+        """Blocks of a matrix that falls apart, (n_scaling, n_scaling), as (n_groups, 2 m, 2 m)."""
+        padded = jnp.pad(matrix, (0, 1))
+        return padded[self.places[:, :, None], self.places[:, None, :]]
+
+    def equations(self, sums, y_moments, weight):
+        """:func:`~homodyne_lib.likelihood.normal_equations.scaling_equations` of each group."""
+        weight = weight[self.bins] * self.counted
+        (uu, u1, uy), (n, y1, _) = (jnp.moveaxis(part[self.bins], -1, 0) for part in (sums, y_moments))
+
+        def squares(values):
+            return jnp.einsum("gpm,gp,gpn->gmn", self.basis, weight * values, self.basis)
+
+        def projected(values):
+            return jnp.einsum("gpm,gp->gm", self.basis, weight * values)
+
+        cross = squares(u1)
+        matrix = jnp.block([[squares(uu), cross], [cross.mT, squares(n)]])
+        return matrix, jnp.concatenate([projected(uy), projected(y1)], axis=1)
 
 
 @pytree
@@ -78,6 +174,8 @@ class ShardDensity:
         Fitted scaling coefficients, and the normal prior of the coefficients, of this shard's share of it.
     centred_origin : ndarray, shape (n_scaling,)
         The fitted coefficients for data of which the mean was taken.
+    groups : ScalingGroups or None
+        None where all coefficients belong together.
     """
 
     nodes: Nodes | Span
@@ -92,6 +190,7 @@ class ShardDensity:
     centred_origin: np.ndarray
     prior_mean: np.ndarray
     prior_precision: np.ndarray
+    groups: ScalingGroups | None
 
     def quadratic(self, x, sums=None):
         """-2 log density of the shard, at coordinates x, as a function of the scaling coefficients c (P1).
@@ -107,8 +206,8 @@ class ShardDensity:
 
         Returns
         -------
-        matrix : array, shape (n_scaling, n_scaling)
-        right : array, shape (n_scaling,)
+        matrix : array, shape (n_scaling, n_scaling), or (n_groups, m, m) where there are groups
+        right : array, shape (n_scaling,), or (n_groups, m)
         rest : array, shape ()
         """
         if sums is None:
@@ -121,6 +220,8 @@ class ShardDensity:
             uu, u1, uy = sums.T
             square = yy + contrast**2 * uu + offset**2 * n + 2 * (contrast * offset * u1 - contrast * uy - offset * y1)
             return jnp.zeros((0, 0)), jnp.zeros(0), rest + jnp.sum(weight * square)
+        if self.groups is not None:
+            return self._quadratic_of_groups(sums, weight, rest)
         # Sums take offsets from the mean of the data, so that they lose no digits.
         origin = self.centred_origin
         matrix, right = scaling_equations(sums, self.y_moments, weight, self.scaling)
@@ -129,6 +230,18 @@ class ShardDensity:
         rest += self.prior_precision @ prior**2
         right = right - matrix @ origin + self.prior_precision * prior
         return matrix + jnp.diag(self.prior_precision), right, rest
+
+    def _quadratic_of_groups(self, sums, weight, rest):
+        """:meth:`quadratic` where coefficients fall apart into groups."""
+        origin, prior = self.groups.gathered(self.centred_origin), self.prior_mean - self.origin
+        matrix, right = self.groups.equations(sums, self.y_moments, weight)
+        pulled = jnp.einsum("gab,gb->ga", matrix, origin)
+        rest += jnp.sum(weight * self.y_moments[:, 2]) - 2.0 * jnp.sum(right * origin) + jnp.sum(origin * pulled)
+        rest += self.prior_precision @ prior**2
+        right = right - pulled + self.groups.gathered(self.prior_precision * prior)
+        # A coefficient that fills a group up has the precision one, which adds nothing.
+        precision = self.groups.gathered(self.prior_precision, spare=1.0)
+        return matrix + precision[..., None] * jnp.eye(precision.shape[-1]), right, rest
 
 
 @pytree
@@ -166,6 +279,9 @@ class Density:
         step, centre = x - self.centre[:inner], self.centre[inner:] - self.shard.origin
         precision, cross = self.anchor[inner:, inner:], self.anchor[inner:, :inner] @ step
         rest += step @ self.anchor[:inner, :inner] @ step + centre @ precision @ centre - 2.0 * cross @ centre
+        if (groups := self.shard.groups) is not None:
+            # Scalings of different groups are independent at the fit, whose curvature the anchor is.
+            return matrix + groups.blocks_of(precision), right + groups.gathered(precision @ centre - cross), rest
         return matrix + precision, right + precision @ centre - cross, rest
 
     def log_density(self, x, sums=None):
@@ -192,7 +308,10 @@ class Density:
 
         def joint(x, scaling):
             matrix, right, rest = self.quadratic(x)
-            return -0.5 * (rest + scaling @ matrix @ scaling - 2.0 * right @ scaling)
+            if self.shard.groups is None:
+                return -0.5 * (rest + scaling @ matrix @ scaling - 2.0 * right @ scaling)
+            scaling = self.shard.groups.gathered(scaling)
+            return -0.5 * (rest + jnp.einsum("ga,gab,gb->", scaling, matrix, scaling) - 2.0 * jnp.sum(right * scaling))
 
         return jnp.concatenate(jax.grad(joint, (0, 1))(x, scaling))
 

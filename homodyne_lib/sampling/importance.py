@@ -15,7 +15,7 @@ from arviz_stats.base import array_stats
 
 from homodyne_lib.sampling.compilation import RUN_OFTEN, over_draws
 from homodyne_lib.sampling.consensus import Consensus, cholesky_factor
-from homodyne_lib.sampling.density import ShardDensity, conditional_draws, marginal
+from homodyne_lib.sampling.density import ScalingGroups, ShardDensity, conditional_draws, marginal
 from homodyne_lib.sampling.shard_files import Proposals
 
 __all__ = ["MAX_PARETO_K", "propose", "reweighted", "shard_terms"]
@@ -58,7 +58,7 @@ def propose(consensus: Consensus, inner: int, n_draws: int, seed: int) -> Propos
 def shard_terms(
     density: ShardDensity, x, progress: Callable[[str], None] = lambda text: None
 ) -> tuple[np.ndarray, ...]:
-    """Summand of a shard in -2 log density at each proposal: arrays of shapes (n, m, m), (n, m) and (n,)."""
+    """Summand of a shard in -2 log density at each proposal: arrays as of its quadratic forms, with n first."""
     parts = []
     for part in np.array_split(x, _PARTS):
         parts.append(_terms(density, part))
@@ -66,7 +66,9 @@ def shard_terms(
     return tuple(np.concatenate(terms) for terms in zip(*parts, strict=True))
 
 
-def reweighted(proposals: Proposals, terms, origin, shape, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+def reweighted(
+    proposals: Proposals, terms, origin, shape, seed: int, groups: ScalingGroups | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Turn proposals into draws of the posterior of all data.
 
     Parameters
@@ -79,6 +81,8 @@ def reweighted(proposals: Proposals, terms, origin, shape, seed: int) -> tuple[n
     shape : (int, int)
         Chains and draws wanted.
     seed : int
+    groups : ScalingGroups, optional
+        Those of ``terms``.
 
     Returns
     -------
@@ -98,6 +102,7 @@ def reweighted(proposals: Proposals, terms, origin, shape, seed: int) -> tuple[n
     steps = (rng.random() + np.arange(n)) / n
     chosen = rng.permutation(np.searchsorted(np.cumsum(np.exp(smoothed)), steps).clip(max=len(smoothed) - 1))
     matrix, right, _ = (part[chosen] for part in terms)
-    scaling = origin + conditional_draws(matrix, right, rng.standard_normal(right.shape))
+    normal = rng.standard_normal((len(right), len(origin)))
+    scaling = origin + conditional_draws(matrix, right, normal, groups)
     x = np.concatenate([proposals.x[chosen], scaling], axis=1).reshape(*shape, -1)
     return x, lp[chosen].reshape(shape), float(pareto_k)

@@ -160,7 +160,7 @@ _slopes = over_draws(lambda density, z, scaling: density.slope(density.place(z),
 def _complete(density: Density, z, normal):
     """Whole draws, (n, d), from whitened points and normal numbers; and slopes, where shards need them."""
     matrix, right, _ = _quadratics(density, z)
-    scaling = conditional_draws(matrix, right, normal)
+    scaling = conditional_draws(matrix, right, normal, density.shard.groups)
     x = np.concatenate([density.centre[: z.shape[1]] + z @ density.factor.T, scaling + density.shard.origin], axis=1)
     return x, _slopes(density, z, scaling) if density.anchor.any() else np.zeros((len(z), 0))
 

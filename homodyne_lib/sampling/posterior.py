@@ -30,7 +30,7 @@ from homodyne_lib.model.matrices import map_eigenvalues, unit_diagonal
 from homodyne_lib.model.scales import prior_normal
 from homodyne_lib.sampling.compilation import over_draws
 from homodyne_lib.sampling.coordinates import Coordinates, derivatives, params_of_draws
-from homodyne_lib.sampling.density import Density, ShardDensity
+from homodyne_lib.sampling.density import Density, ScalingGroups, ShardDensity
 from homodyne_lib.sampling.posterior_mode import climb
 
 __all__ = ["ShardPosterior"]
@@ -113,6 +113,7 @@ class ShardPosterior:
             centred_origin=origin - np.outer([0.0, problem.data.centre], scaling.constant).ravel(),
             prior_mean=np.outer(mean, scaling.constant).ravel(),
             prior_precision=np.repeat(sd**-2.0, scaling.basis.shape[1]) / n_shards,
+            groups=ScalingGroups.of(scaling),
         )
         self.centre, precision, prior = self._laplace(values, noise_scale)
         self.anchor = (n_shards - 1) * precision

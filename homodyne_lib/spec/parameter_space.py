@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from homodyne_lib.model.parameters import PARAMETERS, parameter_names
+from homodyne_lib.model.parameters import PARAMETERS, POWER_OF_Q, parameter_names
 from homodyne_lib.model.scales import prior_normal, search_bounds
 
 __all__ = ["ParameterSpace"]
 
-_BOUNDS = {name: (p.lower, p.upper) for name, p in PARAMETERS.items()}
+# The specification has one q, and no power of it.
+_BOUNDS = {name: (p.lower, p.upper) for name, p in PARAMETERS.items() if name != POWER_OF_Q}
 
 
 def _priors(names, bounds=None) -> list[tuple[float, float]]:
@@ -50,11 +51,11 @@ class ParameterSpace:
 
     def __post_init__(self) -> None:
         """Check the bounds."""
-        search_bounds(PARAMETERS, self._bounds)
+        search_bounds(_BOUNDS, self._bounds)
 
     @property
     def _bounds(self) -> dict[str, tuple[float, float]]:
-        return {name: getattr(self, f"{name}_bounds") for name in PARAMETERS}
+        return {name: getattr(self, f"{name}_bounds") for name in _BOUNDS}
 
     def get_param_bounds(self, analysis_mode: str) -> list[tuple[float, float]]:
         """Bounds of the physical parameters, in the order of the parameter vector.

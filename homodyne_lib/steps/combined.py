@@ -15,6 +15,7 @@ from homodyne_lib.results.posteriors import Posterior
 from homodyne_lib.results.sampler_reports import Agreement, FailedShard, SamplerReport, ShardReport
 from homodyne_lib.sampling.consensus import cholesky_factor, combine_shards
 from homodyne_lib.sampling.coordinates import Coordinates
+from homodyne_lib.sampling.density import ScalingGroups
 from homodyne_lib.sampling.importance import MAX_PARETO_K, reweighted
 from homodyne_lib.sampling.sandwich import adjust_draws
 from homodyne_lib.sampling.shard_files import Proposals, ShardDraws
@@ -68,7 +69,7 @@ def usable_shards(
     return used, failed
 
 
-def _joined(shards, weights, scaling, seed):
+def _joined(shards, weights, fit, seed):
     """Draws of all data, the log density of weighted ones, what each shard says of its own, and how well that goes together.
 
     One shard is all data, and its draws have statistics of their own.
@@ -76,7 +77,8 @@ def _joined(shards, weights, scaling, seed):
     if weights is None:
         return shards[0].x, None, [shards[0].x], None, None
     consensus = combine_shards(shards)
-    x, lp, pareto_k = reweighted(*weights, np.array(list(scaling.values())), shards[0].x.shape[:2], seed)
+    origin, groups = np.array(list(fit.coefficients.values())), ScalingGroups.of(fit.per_angle)
+    x, lp, pareto_k = reweighted(*weights, origin, shards[0].x.shape[:2], seed, groups)
     normal = np.random.default_rng(seed).standard_normal((1, _OWN_DRAWS, len(consensus.mean)))
     beside = normal @ cholesky_factor(consensus.own_covariance).T
     own = [mean + beside for mean in consensus.own_means]
@@ -169,7 +171,7 @@ def combined(
     by_number = {number: draws for number, (draws, _) in used.items()}
     shards = list(by_number.values())
     coordinates = Coordinates(list(fit.parameters), shards[0].time, bounds, fixed, list(fit.values.values()))
-    x, lp, own, agreement, pareto_k = _joined(shards, weights and weights(by_number), fit.coefficients, seed)
+    x, lp, own, agreement, pareto_k = _joined(shards, weights and weights(by_number), fit, seed)
     reports = []
     for (number, (_, chains)), sample in zip(used.items(), own, strict=True):
         by_name = coordinates.natural_draws(sample, scaling)

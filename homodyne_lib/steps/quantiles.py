@@ -20,5 +20,7 @@ def quantile_scaling(record: Correlations) -> QuantileScaling:
     -------
     QuantileScaling
     """
-    contrast, offset, warnings = estimate_scaling_from_matrices(record.c2, record.phi, frames=record.frames)
-    return QuantileScaling(record.phi, contrast, offset, list(warnings))
+    bins = record.bins
+    labels = [bins.named(k) for k in range(len(bins))]
+    contrast, offset, warnings = estimate_scaling_from_matrices(record.c2, labels=labels, frames=record.frames)
+    return QuantileScaling(record.phi, record.q, record.repeat, contrast, offset, list(warnings))

@@ -19,7 +19,7 @@ import numpy as np
 from homodyne_lib.fitting.descent import SINGULAR
 from homodyne_lib.likelihood.normal_equations import scaled_inverse
 from homodyne_lib.likelihood.problem import Problem
-from homodyne_lib.likelihood.speckle_metric import CONTRASTS, side_by_side
+from homodyne_lib.likelihood.speckle_metric import CONTRASTS, in_order, side_by_side
 from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model.frames import pairs_at_lag
 from homodyne_lib.uncertainty.noise_choice import NoiseChoice
@@ -189,7 +189,7 @@ def _angles(problem, values, contrast, offset, threads):
         moments = speckle_moments(g1, slopes)
         return [_angle(problem, moments, g1**2, contrast, offset, k) for k in angles]
 
-    return [part for parts in side_by_side(of, experiment.alike, threads) for part in parts]
+    return in_order(experiment.alike, side_by_side(of, experiment.alike, threads))
 
 
 def _angle(problem, moments, u, contrast, offset, k):

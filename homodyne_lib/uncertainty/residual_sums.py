@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from homodyne_lib.likelihood.problem import Problem
+from homodyne_lib.likelihood.speckle_metric import in_order
 from homodyne_lib.likelihood.strips import Strip, strips
 
 __all__ = [
@@ -70,8 +71,8 @@ def residual_sums(problem: Problem, params, contrast, offset) -> list[ResidualSu
     -------
     list of ResidualSums, length n_phi
     """
-    experiment = problem.experiment
-    return [sums for angles in experiment.alike for sums in _sums(problem, params, angles, contrast, offset)]
+    alike = problem.experiment.alike
+    return in_order(alike, (_sums(problem, params, angles, contrast, offset) for angles in alike))
 
 
 def _sums(problem, params, angles, contrast, offset) -> list[ResidualSums]:

@@ -127,7 +127,9 @@ def test_a_fit_that_cannot_begin_is_refused():
 def test_entries_that_are_no_numbers_are_refused():
     c2, phi = white_noise_data("static", n=20)
     c2[2, 3, 7] = np.nan
-    with pytest.raises(ValueError, match="angle number 2 holds entries above the diagonal that are no finite numbers"):
+    with pytest.raises(
+        ValueError, match=r"c2 at phi = .* deg holds entries above the diagonal that are no finite numbers"
+    ):
         make_problem(record_of(c2, phi), per_angle_scaling("individual", phi), "static")
 
 

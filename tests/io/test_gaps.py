@@ -289,7 +289,7 @@ def test_the_gram_matrix_is_that_of_the_whole_record_with_weight_zero_on_lost_pa
     kept = np.delete(np.arange(1, n + 1), [*range(30, 41), 50, 60])
     c2 = 1 + 0.3 * np.random.default_rng(0).random((3, n, n))
     problem = problem_of(gapped(c2, kept), mode)
-    factors = problem.experiment.wq_dt, problem.experiment.sinc_prefactor
+    factors = problem.experiment.factors_of(0)
     layout, exists = numpy_mesh(n, PHI, DT), np.isin(np.arange(1, n + 1), kept)
     counted = np.triu(np.outer(exists, exists), 1)
 

@@ -62,7 +62,7 @@ def test_the_gram_matrix_is_that_of_all_pairs_one_by_one(mode, convention, frame
     layout = PairLayout(experiment.time, earlier, later, np.array(PHI)[:, None])
 
     def u_of(params):
-        return g1_total(params, layout, experiment.wq_dt, experiment.sinc_prefactor, convention) ** 2
+        return g1_total(params, layout, *experiment.factors_of(0), convention) ** 2
 
     u = np.broadcast_to(u_of(params), y.shape)
     slopes = [np.broadcast_to(u_of(params + 1e-30j * step).imag / 1e-30, y.shape) for step in np.eye(params.size)]

@@ -18,7 +18,7 @@ GAPPED = np.delete(np.arange(150), [0, 3, 70, 71, 72, 149])  # three strips, of 
 def dense_g1(params, experiment, angle, convention):
     frames = experiment.frames
     layout = PairLayout(experiment.time, frames[:, None], frames, experiment.phi[angle])
-    factors = experiment.wq_dt, experiment.sinc_prefactor
+    factors = experiment.factors_of(angle)
     return np.broadcast_to(kernels.g1_total(params, layout, *factors, convention), 2 * frames.shape)
 
 

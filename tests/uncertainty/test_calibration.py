@@ -63,7 +63,7 @@ def g1_of(params, problem, angle, convention):
     experiment = problem.experiment
     frames = experiment.frames
     layout = PairLayout(experiment.time, frames[:, None], frames, experiment.phi[angle])
-    return kernels.g1_total(params, layout, experiment.wq_dt, experiment.sinc_prefactor, convention)
+    return kernels.g1_total(params, layout, *experiment.factors_of(0), convention)
 
 
 def slopes_of(params, problem, angle, convention, contrast):

@@ -83,7 +83,7 @@ def test_moments_are_sums_over_pairs_of_pairs(mode, shot):
     experiment, params = problem.experiment, np.array(TRUTH[mode])
     frames = experiment.frames
     layout = PairLayout(experiment.time, frames[:, None], frames, experiment.phi[0])
-    g = kernels.g1_total(params, layout, experiment.wq_dt, experiment.sinc_prefactor, "spec")
+    g = kernels.g1_total(params, layout, *experiment.factors_of(0), "spec")
     g = np.array(np.broadcast_to(g, (N_FRAMES, N_FRAMES)))
     np.fill_diagonal(g, 1.0)
     noise = speckle_moments(*model_matrices(params, experiment, 0, "spec")).at(CONTRAST)

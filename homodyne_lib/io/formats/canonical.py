@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from homodyne_lib.io.correlations import CANONICAL, CANONICAL_OPTIONAL, read_header
 from homodyne_lib.io.formats.catalogue import Catalogue, Layout, StoredMatrix
 from homodyne_lib.io.hdf5 import File
@@ -15,8 +13,7 @@ def _catalogue(file: File) -> Catalogue:
     header = read_header(file)
     phi = header["phi"]
     matrices = [StoredMatrix(file, "c2", before=(k,)) for k in range(phi.size)]
-    q, pixels = np.full(phi.size, header["q"]), header["pixels"]
-    return Catalogue(matrices, q, phi, header["dt"], header, header["notes"], pixels)
+    return Catalogue(matrices, header["q"], phi, header["dt"], header, header["notes"], header["pixels"])
 
 
 LAYOUT = Layout("canonical", tuple(name for name in CANONICAL if name not in CANONICAL_OPTIONAL), _catalogue)

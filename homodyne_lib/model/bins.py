@@ -1,0 +1,125 @@
+"""The bins of a measurement: which file of several repeats, which wavevector, which angle. Plain arrays; no physics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Bins"]
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Repeat, wavevector and angle of each bin, in this order: by repeat, then by q, then by angle.
+
+    The bins of one repeat and one q are a *group*. Groups have contrasts and offsets of their own; all bins have the physical
+    parameters in common.
+
+    Attributes
+    ----------
+    repeat : ndarray of int, shape (n_bins,)
+        Number of the file, from 0.
+    q : ndarray, shape (n_bins,)
+        [1/Å]
+    phi : ndarray, shape (n_bins,)
+        [deg]
+    """
+
+    repeat: np.ndarray
+    q: np.ndarray
+    phi: np.ndarray
+
+    @classmethod
+    def of(cls, phi, q, repeat=0) -> Bins:
+        """Bins of angles; one q, and one repeat, serves for all of them."""
+        phi = np.atleast_1d(np.asarray(phi, dtype=float))
+        whole = np.broadcast_to(np.asarray(repeat, dtype=np.int64), phi.shape)
+        return cls(whole.copy(), np.broadcast_to(np.asarray(q, dtype=float), phi.shape).copy(), phi)
+
+    def __len__(self) -> int:
+        return len(self.phi)
+
+    def __getitem__(self, chosen) -> Bins:
+        return Bins(self.repeat[chosen], self.q[chosen], self.phi[chosen])
+
+    @property
+    def group(self) -> np.ndarray:
+        """Number of the group of each bin, from 0, shape (n_bins,)."""
+        new = (np.diff(self.repeat, prepend=self.repeat[:1]) != 0) | (np.diff(self.q, prepend=self.q[:1]) != 0)
+        return np.cumsum(new)
+
+    @property
+    def groups(self) -> list[np.ndarray]:
+        """Numbers of the bins of each group."""
+        return np.split(np.arange(len(self)), np.flatnonzero(np.diff(self.group)) + 1)
+
+    @property
+    def ring(self) -> np.ndarray:
+        """Place of the q of each bin among those of its repeat, from 0, shape (n_bins,); the same ring in all repeats."""
+        first = {int(repeat): int(group) for repeat, group in zip(self.repeat[::-1], self.group[::-1], strict=True)}
+        return self.group - np.array([first[int(repeat)] for repeat in self.repeat])
+
+    @property
+    def n_repeats(self) -> int:
+        """Number of files."""
+        return int(self.repeat.max()) + 1
+
+    @property
+    def rings(self) -> np.ndarray:
+        """Mean q of each ring, shape (n_rings,) [1/Å]; that of equal values is exactly this value."""
+        own = [self.q[self.ring == k] for k in range(int(self.ring.max()) + 1)]
+        return np.array([q[0] + np.mean(q - q[0]) for q in own])
+
+    @property
+    def reference_q(self) -> float:
+        """Geometric mean of the q of the rings, about which D may vary with q [1/Å]."""
+        rings = self.rings
+        return float(rings[0] if rings.size == 1 else np.exp(np.mean(np.log(rings))))
+
+    def named(self, k: int) -> str:
+        """What a bin is called in a sentence: its angle; with its q and its file where there are several."""
+        return ", ".join([*self._group_of(k), f"phi = {self.phi[k]:g} deg"])
+
+    def group_named(self, group: int) -> str:
+        """What a group is called: its q and its file, where there are several; empty for the only one."""
+        return ", ".join(self._group_of(int(self.groups[group][0])))
+
+    def _group_of(self, k: int) -> Iterator[str]:
+        if self.n_repeats > 1:
+            yield f"file {self.repeat[k] + 1}"
+        if self.rings.size > 1:
+            yield f"q = {self.q[k]:.4g} 1/Å"
+
+    @property
+    def in_words(self) -> str:
+        """How many there are: angles; q and files where there are several."""
+        sizes = [group.size for group in self.groups]
+        one = f"{sizes[0]} angle{'s' * (sizes[0] != 1)}"
+        angles = one if len({*sizes}) == 1 else f"{min(sizes)} to {max(sizes)} angles"
+        files = f"{self.n_repeats} files × " if self.n_repeats > 1 else ""
+        return f"{files}{self.rings.size} q × {angles}" if self.rings.size > 1 else files + angles
+
+    def refusal(self) -> str | None:
+        """A sentence where repeat, q and angle are not as they must be; None where they are."""
+        if not (np.all(np.isfinite(self.q)) and np.all(self.q > 0)):
+            return f"q must be positive and finite; it is {_some(self.q)} 1/Å."
+        if np.any(self.repeat < 0) or [*np.unique(self.repeat)] != [*range(self.n_repeats)]:
+            return f"repeat must number the files from 0 without a gap; it is {_some(self.repeat)}."
+        if not (np.all(self.phi > -180) and np.all(self.phi <= 180)):
+            return f"phi must ascend within (-180, 180] deg; it is {self.phi}."
+        same = np.diff(self.group) == 0
+        if not np.all(np.diff(self.phi)[same] > 0):
+            return f"phi must ascend within (-180, 180] deg; it is {self.phi}."
+        in_order = (np.diff(self.repeat) > 0) | ((np.diff(self.repeat) == 0) & (np.diff(self.q) >= 0))
+        if not np.all(in_order):
+            return f"bins must be in the order of their repeats, and of q in each; q is {_some(self.q)} 1/Å."
+        counts = [np.unique(self.group[self.repeat == k]).size for k in range(self.n_repeats)]
+        if len({*counts}) > 1:
+            return f"every repeat must have the same number of q; found {', '.join(map(str, counts))}."
+        return None
+
+
+def _some(values) -> str:
+    return np.array2string(np.asarray(values), threshold=10)
