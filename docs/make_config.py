@@ -30,7 +30,8 @@ def _value(part: dict[str, Any]) -> str:
         return " or ".join(map(_value, part["oneOf"]))
     if "const" in part:
         return f"`{part['const']}`"
-    kind = _KINDS["object"] if "$ref" in part else _KINDS.get(part["type"], part["type"])
+    kinds = ["object"] if "$ref" in part else [part["type"]] if isinstance(part["type"], str) else part["type"]
+    kind = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
     limits = [words.format(part[name]) for name, words in _LIMITS.items() if name in part]
     return " ".join([kind, " and ".join(limits)]).strip()
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from homodyne_lib.model import kernels
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.geometry import PhysicsFactors
 from homodyne_lib.model.layouts import numpy_mesh
 
@@ -56,7 +57,7 @@ def simulate_speckle_c2(
     params,
     phi,
     *,
-    q: float,
+    q,
     dt: float,
     n_frames: int,
     pixels: int,
@@ -67,18 +68,20 @@ def simulate_speckle_c2(
     shear_convention: str = "spec",
     progress: Callable[[str], None] = lambda text: None,
 ) -> np.ndarray:
-    """Simulate c2 = <I(t1) I(t2)> / (<I(t1)> <I(t2)>) over the pixels of a bin, for each angle.
+    """Simulate c2 = <I(t1) I(t2)> / (<I(t1)> <I(t2)>) over the pixels of a bin, for each bin.
 
     The expectation is 1 + g1²/modes off the diagonal; on it shot noise adds 1/counts.
 
     Parameters
     ----------
-    params : array_like, shape (3,) or (7,)
+    params : array_like, shape (3,) or (7,); 4 or 8 with a power of q last
         Physical parameters [units of the parameter table].
-    phi : array_like, shape (n_phi,)
-        [deg]; each angle has speckles of its own.
-    q, dt : float
-        [1/Å], [s]
+    phi : array_like, shape (n_bins,)
+        [deg]; each bin has speckles of its own.
+    q : float or array_like, shape (n_bins,)
+        [1/Å]
+    dt : float
+        [s]
     n_frames, pixels, modes : int
         Frames, pixels a bin, independent fields a pixel (contrast 1/modes).
     counts : float or None
@@ -88,11 +91,11 @@ def simulate_speckle_c2(
         L [Å]; seven parameters need it.
     shear_convention : {"spec", "published"}
     progress : callable
-        Called with a sentence about each angle.
+        Called with a sentence about each bin.
 
     Returns
     -------
-    ndarray, shape (n_phi, n_frames, n_frames)
+    ndarray, shape (n_bins, n_frames, n_frames)
         Symmetric, diagonal as measured (with shot noise).
 
     Raises
@@ -106,19 +109,21 @@ def simulate_speckle_c2(
             raise ValueError(f"{name} = {value} must be a whole number of at least 1.")
     if counts is not None and not counts > 0:
         raise ValueError(f"counts = {counts} per pixel and frame must be positive, or None for no shot noise.")
-    if params.size > kernels.N_DIFFUSION and stator_rotor_gap is None:
+    if params.size >= kernels.N_FLOW and stator_rotor_gap is None:
         raise ValueError("seven parameters describe a flow; give stator_rotor_gap [Å], the width of its gap.")
-    factors = PhysicsFactors.from_config(q, stator_rotor_gap or 1.0, dt, validate=False).to_tuple()
-    layout = numpy_mesh(n_frames, phi, dt)
-    g1 = np.broadcast_to(kernels.g1_total(params, layout, *factors, shear_convention), (phi.size, n_frames, n_frames))
+    bins = Bins.of(phi, q)
+    log_q = np.log(bins.q / bins.reference_q)
     c2 = np.empty((phi.size, n_frames, n_frames))
     for k, sequence in enumerate(np.random.SeedSequence(seed).spawn(phi.size)):
-        progress(f"angle {k + 1} of {phi.size}: φ = {phi[k]:g}°, {pixels} pixels × {n_frames} frames")
-        c2[k] = _one_angle(field_factor(g1[k]), pixels, modes, counts, np.random.default_rng(sequence))
+        progress(f"bin {k + 1} of {phi.size}: {bins.named(k)}, {pixels} pixels × {n_frames} frames")
+        factors = PhysicsFactors.from_config(bins.q[k], stator_rotor_gap or 1.0, dt, validate=False).to_tuple()
+        layout = numpy_mesh(n_frames, phi[k], dt)._replace(log_q=log_q[k])
+        g1 = np.broadcast_to(kernels.g1_total(params, layout, *factors, shear_convention), (1, n_frames, n_frames))[0]
+        c2[k] = _one_bin(field_factor(g1), pixels, modes, counts, np.random.default_rng(sequence))
     return c2
 
 
-def _one_angle(factor, pixels, modes, counts, rng) -> np.ndarray:
+def _one_bin(factor, pixels, modes, counts, rng) -> np.ndarray:
     n_t = factor.shape[0]
     product, total = np.zeros((n_t, n_t)), np.zeros(n_t)
     for first in range(0, pixels, _CHUNK):

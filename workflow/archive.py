@@ -130,19 +130,26 @@ def finished(folder: Path, dataset: str) -> dict[str, Any]:
 
 
 def project_files(record: dict[str, Any]) -> Iterator[tuple[str, str | Path]]:
-    """The project in the archive: one row, one input, every setting."""
-    config = record["config"]
-    measured = Path(config["datasets"]).parent / record["row"]["file"]
-    if file_sha256(measured) != record["inputs"][0]["sha256"]:
-        raise Refused(f"{measured} is not the file that the results were made of; its SHA-256 is another.")
-    row = record["row"] | {"file": f"data/{measured.name}"} | record["columns"]
+    """The project in the archive: one row, its input, every setting."""
+    config, inputs = record["config"], record["inputs"]
+    cell = record["row"]["file"]
+    files = [
+        Path(config["datasets"]).parent / name.strip() for name in (cell.split(",") if len(inputs) > 1 else [cell])
+    ]
+    for measured, known in zip(files, inputs, strict=True):
+        if file_sha256(measured) != known["sha256"]:
+            raise Refused(f"{measured} is not the file that the results were made of; its SHA-256 is another.")
+    names = [file.name for file in files]
+    if len({*names}) < len(names):
+        raise Refused(f"the repeats {cell} have a name in common, and an archive has one folder for them; rename one.")
+    row = record["row"] | {"file": ",".join(f"data/{name}" for name in names)} | record["columns"]
     table = f"config/{Path(config['datasets']).name}"
     # Columns that this row leaves empty would be missed in a table of this row alone.
     report = config["report"] | {"columns": [name for name in config["report"]["columns"] if name in record["columns"]]}
     settings = config | {"datasets": table, "report": report}
     yield "config/config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     yield table, "".join("\t".join(map(str, cells)) + "\n" for cells in (row.keys(), row.values()))
-    yield f"config/data/{measured.name}", measured
+    yield from ((f"config/data/{file.name}", file) for file in files)
 
 
 def content(record: dict[str, Any]) -> Iterator[tuple[str, str | Path]]:

@@ -20,13 +20,13 @@ def write_c2(
     c2: ArrayLike,
     *,
     phi: ArrayLike,
-    q: float,
+    q: ArrayLike,
     dt: float,
     stator_rotor_gap: float | None = None,
     frames: ArrayLike | None = None,
     notes: Sequence[str] = (),
 ) -> None:
-    """Write two-time correlations of one wavevector to a file that the workflow reads.
+    """Write two-time correlations of one wavevector or several to a file that the workflow reads.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def write_c2(
         diagonal and 0 in the other half.  The diagonal may be raw or replaced [1].
     phi : array-like
         Angle of each matrix, in any order, shape (n_phi,); any number for a ring at rest [deg].
-    q : float
-        Wavevector [1/Å].
+    q : float or array-like
+        Wavevector, of all matrices or of each, shape (n_phi,) [1/Å].
     dt : float
         Time between neighbouring rows [s].
     stator_rotor_gap : float, optional
@@ -51,7 +51,8 @@ def write_c2(
     Raises
     ------
     InputError
-        When shapes disagree, an angle stands twice, a matrix is neither symmetric nor a half, or a value cannot be used.
+        When shapes disagree, an angle stands twice at one q, a matrix is neither symmetric nor a half, or a value cannot
+        be used.
     """
     # Imported here, so that the package, which exports this function, can be imported without h5py.
     from homodyne_lib.io.bin_selection import normalise_phi
@@ -70,10 +71,19 @@ def write_c2(
             f"phi is {phi}; give one finite angle in degrees for each of the {len(stack)} matrices of c2, "
             "of at most ten turns."
         )
-    order = np.argsort(angles)
-    twice = angles[order][:-1][np.diff(angles[order]) == 0]
-    if twice.size:
-        raise InputError(f"phi lists {twice[0]:g} deg twice; write one matrix for each angle, and one file for each q.")
+    wavevectors = np.asarray(q, dtype=np.float64)
+    if wavevectors.shape not in ((), angles.shape):
+        raise InputError(
+            f"q has the shape {wavevectors.shape}; give one number, or one for each of {len(stack)} matrices."
+        )
+    wavevectors = np.broadcast_to(wavevectors, angles.shape)
+    order = np.lexsort((angles, wavevectors))
+    same = (np.diff(angles[order]) == 0) & (np.diff(wavevectors[order]) == 0)
+    if same.any():
+        raise InputError(
+            f"phi lists {angles[order][:-1][same][0]:g} deg twice; write one matrix for each angle, and say in q where they "
+            "differ in it."
+        )
     full = np.stack([complete_matrix(stack[k], f"c2[{k}]") for k in order])
     full = full.astype(np.result_type(np.float32, stack.dtype), copy=False)
     numbers = np.arange(1, full.shape[1] + 1) if frames is None else np.asarray(frames)
@@ -83,7 +93,7 @@ def write_c2(
         c2=full,
         raw_diagonal=filled_diagonals(full, numbers),
         phi=angles[order],
-        q=float(q),
+        q=wavevectors[order],
         dt=float(dt),
         frames=numbers.astype(np.int64),
         stator_rotor_gap=None if stator_rotor_gap is None else float(stator_rotor_gap),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.io.frame_selection import require_frames
 from homodyne_lib.io.input_files import InputError
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.frames import frame_offsets, frame_ranges
 from homodyne_lib.model.parameters import PARAMETERS
 from homodyne_lib.prepare.diagonal import apply_diagonal_correction_batch
@@ -61,7 +60,7 @@ def _holds_values(half: np.ndarray) -> bool:
     return bool(np.any((half != 0) & np.isfinite(half)))
 
 
-def frames_with_values(c2: np.ndarray, phi: Sequence[float], frames: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def frames_with_values(c2: np.ndarray, bins: Bins, frames: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Find the frames whose rows hold values at every angle.
 
     A frame that the detector lost leaves a row and a column that are 0 or not finite throughout, off the diagonal.
@@ -70,8 +69,7 @@ def frames_with_values(c2: np.ndarray, phi: Sequence[float], frames: np.ndarray)
     ----------
     c2 : numpy.ndarray
         Full matrices, shape (n_phi, n, n).
-    phi : sequence of float
-        Their angles, shape (n_phi,) [deg].
+    bins : Bins
     frames : numpy.ndarray
         Frame numbers as the table of datasets counts them, shape (n,).
 
@@ -88,13 +86,13 @@ def frames_with_values(c2: np.ndarray, phi: Sequence[float], frames: np.ndarray)
         When fewer than three frames are left.
     """
     empty = np.zeros(frames.size, dtype=bool)
-    for angle, matrix in zip(phi, c2, strict=True):
+    for k, matrix in enumerate(c2):
         blank = ~np.isfinite(matrix) | (matrix == 0)
         np.fill_diagonal(blank, True)
         rows = blank.all(axis=0)
         if rows.all():
             raise InputError(
-                f"c2 at phi = {angle:.4g} deg holds no value in the frames {frames[0]} to {frames[-1]}: all are 0 or not "
+                f"c2 at {bins.named(k)} holds no value in the frames {frames[0]} to {frames[-1]}: all are 0 or not "
                 "finite. Choose phi_ranges without this angle."
             )
         empty |= rows

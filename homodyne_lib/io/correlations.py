@@ -24,8 +24,8 @@ __all__ = [
     "Correlations",
     "InputError",
     "RowBand",
-    "q_in_words",
     "open_correlations",
+    "q_in_words",
     "read_correlations",
     "read_header",
     "write_correlations",
@@ -179,8 +179,8 @@ def q_in_words(bins: Bins) -> str:
 def _refuse_contradictions(fields: Mapping[str, object], c2_shape: tuple[int, ...]) -> None:
     """Refuse fields of a record that contradict each other, or are impossible."""
     n_bins, n_t = np.size(fields["phi"]), np.size(fields["frames"])
-    shapes = {name: (n_bins,) for name in ("phi", "q", "repeat", "sigma", "pixels")}
-    shapes |= {"frames": (n_t,), "raw_diagonal": (n_bins, n_t)}
+    shapes = {name: (n_bins,) for name in ("phi", "sigma", "pixels")} | {"frames": (n_t,), "raw_diagonal": (n_bins, n_t)}
+    shapes |= {name: (n_bins,) for name in ("q", "repeat")}
     given = {name: np.shape(fields[name]) for name in shapes if fields[name] is not None} | {"c2": c2_shape}
     for name, shape in (shapes | {"c2": (n_bins, n_t, n_t)}).items():
         if given.get(name, shape) != shape:

@@ -22,18 +22,19 @@ from homodyne_lib.io.formats.catalogue import Catalogue, Matrix
 from homodyne_lib.io.formats.registry import open_catalogue
 from homodyne_lib.io.frame_selection import select_frames
 from homodyne_lib.io.input_files import InputError, file_sha256
+from homodyne_lib.io.repeats import Header, compare_dt, joined, paths_of, require_alike
+from homodyne_lib.io.wavevectors import Wavevectors, rings_wanted
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.frames import frame_offsets
 
 __all__ = ["read_two_time", "two_time_headers"]
 
-_DT_TOLERANCE = 0.01  # relative difference from the frame time of the file above which a note is written
-
 
 def read_two_time(
-    path: str | os.PathLike,
+    path: str | os.PathLike | Sequence[str | os.PathLike],
     *,
     format: str = "auto",
-    wavevector_q: float,
+    wavevector_q: Wavevectors,
     q_tolerance: float = 0.02,
     phi_ranges: Sequence[Sequence[float]] = (),
     dt: float,
@@ -42,18 +43,18 @@ def read_two_time(
     bad_frames: Sequence[tuple[int, int]] = (),
     stator_rotor_gap: float | None = None,
 ) -> Correlations:
-    """Read the two-time matrices at one wavevector, in some angles and a window of frames.
+    """Read the two-time matrices at one wavevector or several, in some angles and a window of frames.
 
     Frames whose rows are 0 or not finite throughout are left out automatically, and a note names them.
 
     Parameters
     ----------
-    path : path-like
-        File of one of the layouts.
+    path : path-like or sequence of path-like
+        File of one of the layouts, or files of repeats.
     format : str
         One of :data:`homodyne_lib.io.formats.registry.FORMATS`.
-    wavevector_q : float
-        Wanted wavevector [1/Å]; the record carries the mean over the bins that were chosen.
+    wavevector_q : float or sequence of float or (float, float)
+        Wanted wavevectors, and ranges of them; bins of the record carry the mean over those of their ring [1/Å].
     q_tolerance : float
         Largest relative distance of a bin's q from it.
     phi_ranges : sequence of (min, max)
@@ -78,40 +79,52 @@ def read_two_time(
     Raises
     ------
     InputError
-        When the file, the selection or the values cannot be used.
+        When a file, the selection or the values cannot be used, or repeats do not fit together.
     """
+    wanted = {"wavevector_q": wavevector_q, "q_tolerance": q_tolerance, "phi_ranges": phi_ranges}
+    frames = start_frame, end_frame, bad_frames
+    paths = paths_of(path)
+    if len(paths) > 1:
+        require_alike(paths, [_header(each, format, wanted, frames) for each in paths])
+    records = [_read_file(each, format, wanted, frames, dt, stator_rotor_gap) for each in paths]
+    record = records[0] if len(records) == 1 else joined(records)
+    return replace(record, notes=tuple(dict.fromkeys([*record.notes, *value_notes(record)])))
+
+
+def _read_file(path, format, wanted, frames, dt, stator_rotor_gap) -> Correlations:
+    """Record of one file, without notes on its values."""
     with open_catalogue(path, format) as offered:
-        catalogue = offered.at(wavevector_q)
-        flow = stator_rotor_gap is not None
-        chosen, notes = _select_bins(catalogue, wavevector_q, q_tolerance, phi_ranges, flow)
+        groups, catalogue, notes = _select_groups(offered, wanted, stator_rotor_gap is not None)
+        chosen = np.concatenate(groups)
         matrices = [catalogue.matrices[k] for k in chosen]
-        rows, numbers = _select_rows(catalogue, matrices[0], start_frame, end_frame, bad_frames)
+        rows, numbers = _select_rows(catalogue, matrices[0], *frames)
         c2 = _read_matrices(matrices, rows)
         phi = normalise_phi(catalogue.phi[chosen])
-        kept, lost = frames_with_values(c2, phi, numbers)
+        bins = Bins.of(phi, np.repeat([_mean(catalogue.q[group]) for group in groups], [*map(len, groups)]))
+        kept, lost = frames_with_values(c2, bins, numbers)
         if lost:
             c2, rows = np.stack([matrix[np.ix_(kept, kept)] for matrix in c2]), rows[kept]
         record = Correlations(
             c2=c2,
             phi=phi,
-            q=_mean(catalogue.q[chosen]),
+            q=bins.q,
             dt=dt,
             stator_rotor_gap=stator_rotor_gap,
             source=Path(path).name,
             source_sha256=file_sha256(path),
             **_carried_over(catalogue.header, c2, chosen, rows),
-            notes=(*catalogue.notes, *notes, *lost, *_compare_dt(dt, catalogue.frame_time)),
+            notes=(*catalogue.notes, *notes, *lost, *compare_dt(dt, catalogue.frame_time)),
             pixels=None if catalogue.pixels is None else catalogue.pixels[chosen],
         )
         check_values(record)
-    return replace(record, notes=tuple(dict.fromkeys([*record.notes, *value_notes(record)])))
+    return record
 
 
 def two_time_headers(
-    path: str | os.PathLike,
+    path: str | os.PathLike | Sequence[str | os.PathLike],
     *,
     format: str = "auto",
-    wavevector_q: float,
+    wavevector_q: Wavevectors,
     q_tolerance: float = 0.02,
     phi_ranges: Sequence[Sequence[float]] = (),
     start_frame: int = 1,
@@ -127,15 +140,52 @@ def two_time_headers(
     Returns
     -------
     shape : tuple of int
-        Numbers of angles and frames, (n_phi, n_t).
+        Numbers of bins and frames, (n_bins, n_t).
     notes : tuple of str
-        At most one sentence, where the file states another time between frames than `dt`.
+        At most one sentence a file, where it states another time between frames than `dt`.
     """
+    wanted = {"wavevector_q": wavevector_q, "q_tolerance": q_tolerance, "phi_ranges": phi_ranges}
+    paths = paths_of(path)
+    headers = [_header(each, format, wanted, (start_frame, end_frame, bad_frames)) for each in paths]
+    require_alike(paths, headers)
+    notes = () if dt is None else tuple(note for header in headers for note in compare_dt(dt, header.frame_time))
+    return (sum(header.n_bins for header in headers), len(headers[0].frames)), tuple(dict.fromkeys(notes))
+
+
+def _header(path, format, wanted, frames) -> Header:
+    """What of a file a plan can know."""
     with open_catalogue(path, format) as offered:
-        catalogue = offered.at(wavevector_q)
-        chosen, _ = _select_bins(catalogue, wavevector_q, q_tolerance, phi_ranges)
-        rows, _ = _select_rows(catalogue, catalogue.matrices[chosen[0]], start_frame, end_frame, bad_frames)
-    return (len(chosen), len(rows)), () if dt is None else _compare_dt(dt, catalogue.frame_time)
+        groups, catalogue, _ = _select_groups(offered, wanted)
+        _, numbers = _select_rows(catalogue, catalogue.matrices[groups[0][0]], *frames)
+        rings = tuple(_mean(catalogue.q[group]) for group in groups)
+    return Header(rings, sum(map(len, groups)), numbers, catalogue.frame_time)
+
+
+def _select_groups(
+    offered: Catalogue, wanted: Mapping[str, object], flow: bool = False
+) -> tuple[list[np.ndarray], Catalogue, tuple[str, ...]]:
+    """Choose the bins of each wavevector that is wanted, by ascending q, with the catalogue that has these and notes."""
+    if offered.header is not None and np.any(offered.header["repeat"] > 0):
+        raise InputError("this record holds several repeats; give the files that it was made from.")
+    rings = rings_wanted(wanted["wavevector_q"], offered.q, wanted["q_tolerance"])
+    catalogue = offered.at(rings[0])
+    groups, notes = [], []
+    for ring in rings:
+        chosen, about = _select_bins(catalogue, ring, wanted["q_tolerance"], wanted["phi_ranges"], flow)
+        groups.append(chosen)
+        notes += about
+    every = np.concatenate(groups)
+    if np.unique(every).size < every.size:
+        raise InputError(
+            f"the wavevectors {', '.join(f'{ring:.4g}' for ring in rings)} 1/Å have bins in common; narrow q_tolerance, or "
+            "leave one of them out."
+        )
+    sizes = {catalogue.matrices[group[0]].shape[-1] for group in groups}
+    if len(sizes) > 1:
+        raise InputError(
+            f"the matrices of different q have {' and '.join(map(str, sorted(sizes)))} frames; choose one q."
+        )
+    return groups, catalogue, tuple(notes)
 
 
 def _select_bins(
@@ -213,10 +263,3 @@ def _carried_over(
         "raw_diagonal": header["raw_diagonal"][np.ix_(chosen, rows)],
         "sigma": None if sigma is None else sigma[chosen],
     }
-
-
-def _compare_dt(dt: float, stated: float | None) -> tuple[str, ...]:
-    """Note when the file states another frame time than `dt` [s]."""
-    if stated is None or abs(dt - stated) <= _DT_TOLERANCE * stated:
-        return ()
-    return (f"dt = {dt:g} s was used as configured, but the file states a frame time of {stated:g} s.",)

@@ -20,8 +20,8 @@ from homodyne_lib.likelihood.normal_equations import (
     solve_scaling,
 )
 from homodyne_lib.likelihood.speckle_metric import SpeckleMetric
-from homodyne_lib.model.layouts import numpy_mesh
 from homodyne_lib.model.kernels import BROWNIAN
+from homodyne_lib.model.layouts import numpy_mesh
 from homodyne_lib.model.parameters import POWER_OF_Q, parameter_names
 from homodyne_lib.model.scaling import PerAngleScaling
 

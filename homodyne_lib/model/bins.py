@@ -80,7 +80,7 @@ class Bins:
 
     def named(self, k: int) -> str:
         """What a bin is called in a sentence: its angle; with its q and its file where there are several."""
-        return ", ".join([*self._group_of(k), f"phi = {self.phi[k]:g} deg"])
+        return ", ".join([*self._group_of(k), f"phi = {self.phi[k]:.4g} deg"])
 
     def group_named(self, group: int) -> str:
         """What a group is called: its q and its file, where there are several; empty for the only one."""
@@ -103,9 +103,15 @@ class Bins:
 
     def refusal(self) -> str | None:
         """A sentence where repeat, q and angle are not as they must be; None where they are."""
-        if not (np.all(np.isfinite(self.q)) and np.all(self.q > 0)):
-            return f"q must be positive and finite; it is {_some(self.q)} 1/Å."
-        if np.any(self.repeat < 0) or [*np.unique(self.repeat)] != [*range(self.n_repeats)]:
+        for name in ("q", "phi"):
+            kind = getattr(self, name).dtype
+            if kind.kind not in "iuf":
+                return f"{name} must be numbers; it is of the type {kind}."
+        bad = ~(np.isfinite(self.q) & (self.q > 0))
+        if bad.any():
+            return f"q must be positive and finite; it is {self.q[bad][0]} 1/Å."
+        files = np.unique(self.repeat)
+        if self.repeat.dtype.kind not in "iu" or not np.array_equal(files, np.arange(files.size)):
             return f"repeat must number the files from 0 without a gap; it is {_some(self.repeat)}."
         if not (np.all(self.phi > -180) and np.all(self.phi <= 180)):
             return f"phi must ascend within (-180, 180] deg; it is {self.phi}."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from homodyne_lib.io.bin_selection import normalise_phi
 from homodyne_lib.io.correlations import Correlations
-from homodyne_lib.model.parameters import parameter_names
+from homodyne_lib.model.bins import Bins
+from homodyne_lib.model.parameters import POWER_OF_Q, parameter_names
 from homodyne_lib.simulation import simulate_speckle_c2
 
 __all__ = ["simulated"]
@@ -19,7 +20,7 @@ def simulated(
     phi,
     *,
     analysis_mode: str,
-    q: float,
+    q: float | Sequence[float],
     dt: float,
     n_frames: int,
     pixels: int,
@@ -36,11 +37,13 @@ def simulated(
     Parameters
     ----------
     parameters : mapping of str to float
-        Those of the mode [units of the parameter table].
+        Those of the mode, and ``q_exponent`` where it is not 2 [units of the parameter table].
     phi : array_like, shape (n_phi,)
-        [deg]
+        The same at every q [deg].
     analysis_mode : str
-    q, dt, n_frames, pixels, modes, counts, seed, stator_rotor_gap, shear_convention, progress
+    q : float or sequence of float
+        [1/Å]
+    dt, n_frames, pixels, modes, counts, seed, stator_rotor_gap, shear_convention, progress
         As :func:`~homodyne_lib.simulation.simulate_speckle_c2` takes them.
     source : str
         What the record says it comes from.
@@ -55,16 +58,17 @@ def simulated(
         If a parameter is missing, a count is not positive, or the gap is missing.
     """
     names = parameter_names(analysis_mode)
-    if {*parameters} != {*names}:
+    if {*parameters} - {POWER_OF_Q} != {*names}:
         raise ValueError(
             f"a simulation in the mode {analysis_mode} takes the parameters {', '.join(names)}; it got "
             f"{', '.join(parameters) or 'none'}."
         )
-    phi = np.sort(normalise_phi(np.array(phi, dtype=float)))
+    phi, rings = np.sort(normalise_phi(np.array(phi, dtype=float))), np.sort(np.atleast_1d(np.asarray(q, dtype=float)))
+    bins = Bins.of(np.tile(phi, rings.size), np.repeat(rings, phi.size))
     c2 = simulate_speckle_c2(
-        [parameters[name] for name in names],
-        phi,
-        q=q,
+        [parameters[name] for name in (*names, POWER_OF_Q) if name in parameters],
+        bins.phi,
+        q=bins.q,
         dt=dt,
         n_frames=n_frames,
         pixels=pixels,
@@ -78,8 +82,8 @@ def simulated(
     return Correlations(
         c2=c2,
         raw_diagonal=np.diagonal(c2, axis1=1, axis2=2).copy(),
-        phi=phi,
-        q=q,
+        phi=bins.phi,
+        q=bins.q,
         dt=dt,
         frames=np.arange(1, n_frames + 1),
         stator_rotor_gap=stator_rotor_gap,

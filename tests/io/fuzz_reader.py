@@ -32,7 +32,7 @@ def faults(record) -> list[str]:
         "c2 is not symmetric": np.array_equal(record.c2, record.c2.transpose(0, 2, 1)),
         "c2 is not finite and positive": bool(np.all(np.isfinite(upper) & (upper > 0))),
         "phi is out of range or order": bool(np.all(np.diff(record.phi) > 0) and np.all(np.abs(record.phi) <= 180)),
-        "q is not positive": 0 < record.q < np.inf,
+        "q is not positive": bool(np.all((record.q > 0) & (record.q < np.inf))),
         "frames do not ascend": bool(np.all(np.diff(record.frames) > 0)),
     }
     return [fault for fault, good in checks.items() if not good]

@@ -23,7 +23,7 @@ def test_the_lines_of_the_page_make_a_file_that_is_read(tmp_path, monkeypatch):
     assert len(lines.splitlines()) <= 8
     actual = read_two_time(tmp_path / "my_data.h5", wavevector_q=0.0054, dt=0.1)
     np.testing.assert_array_equal(actual.c2, make_record().c2)
-    assert actual.phi.tolist() == [0.0, 45.0, 90.0] and actual.q == 0.0054 and actual.notes == ()
+    assert actual.phi.tolist() == [0.0, 45.0, 90.0] and np.all(actual.q == 0.0054) and actual.notes == ()
 
 
 @pytest.mark.parametrize("format", ["auto", "canonical"])

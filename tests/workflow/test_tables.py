@@ -201,7 +201,7 @@ def violations(part: dict):
     """A value that breaks each keyword of a leaf's schema."""
     wrong_type = {"string": 3, "integer": 0.5, "number": "x", "object": 3, "array": 3}
     if "type" in part:
-        yield wrong_type[part["type"]]
+        yield wrong_type[part["type"]] if isinstance(part["type"], str) else None
     if "enum" in part:
         yield "no such choice"
     if "minimum" in part:
@@ -278,7 +278,7 @@ ROWS = {
     "no time step": ({"dt": ""}, "dt is missing. Time between frames [s]; never guessed."),
     "text for a number": ({"dt": "fast"}, "dt is 'fast'; it must be a finite number. Time between"),
     "not a number": ({"dt": "nan"}, "dt is nan; it must be a finite number."),
-    "infinite": ({"wavevector_q": "inf"}, "wavevector_q is inf; it must be a finite number."),
+    "infinite": ({"wavevector_q": "inf"}, "wavevector_q is inf; it must be a finite number or text."),
     "negative": ({"wavevector_q": "-0.01"}, "wavevector_q is -0.01; it must be above 0. Wavevector q [1/Å]"),
     "half a frame": ({"start_frame": "1.5"}, "start_frame is '1.5'; it must be a whole number. First frame"),
     "frame zero": ({"start_frame": "0"}, "start_frame is 0; it must be at least 1."),

@@ -19,7 +19,7 @@ from report_text.wording import one_line
 from plan import fault_of, surveyed
 from schemas import checked
 from sources import environment, sources_of
-from tables import read_datasets, read_extra_columns, unusual
+from tables import paths_of, read_datasets, read_extra_columns, unusual
 from terminal import take_over
 from user_yaml import read_settings
 
@@ -141,10 +141,28 @@ def stamp_of_file(wildcards):
     return FILES[wildcards.dataset]["stamp"]
 
 
-def simulated_file(wildcards):
-    """The simulated file, where the row describes one."""
-    simulated = wildcards.dataset in SIMULATED
-    return f"results/{wildcards.dataset}/simulated.h5" if simulated else []
+def suffixes_of(dataset):
+    """What stands behind the name of each repeat's simulated file; nothing for the first."""
+    return [
+        f"-{number + 1}" if number else ""
+        for number, _ in enumerate(paths_of(TABLE[dataset]))
+    ]
+
+
+def simulated_files(wildcards):
+    """The simulated file of each repeat, where the row describes them."""
+    return [
+        f"results/{wildcards.dataset}/simulated{suffix}.h5"
+        for suffix in (
+            suffixes_of(wildcards.dataset) if wildcards.dataset in SIMULATED else []
+        )
+    ]
+
+
+def number_of_repeat(wildcards):
+    """Which description of a row a simulation follows, from 0."""
+    suffixes = suffixes_of(wildcards.dataset)
+    return suffixes.index(wildcards.repeat) if wildcards.repeat in suffixes else 0
 
 
 def shape_of(dataset):
@@ -205,7 +223,12 @@ def stages_of(wildcards):
     """Jobs of a dataset up to its report, by the names of their benchmarks."""
     k = n_shards(wildcards)
     return [
-        *(["simulate"] if wildcards.dataset in SIMULATED else []),
+        *(
+            f"simulate{suffix}"
+            for suffix in (
+                suffixes_of(wildcards.dataset) if wildcards.dataset in SIMULATED else []
+            )
+        ),
         *("ingest", "correct_diagonal", "estimate_scaling", "compress"),
         "fit_nlsq",
         *(f"sample_shard.{s}-of-{k}" for s in range(k)),

@@ -31,13 +31,14 @@ rule refuse:
 rule simulate:
     """Simulate speckle movies with known truth and write their c2 in the APS layout."""
     output:
-        "results/{dataset}/simulated.h5",
+        "results/{dataset}/simulated{repeat}.h5",
     log:
-        "results/{dataset}/logs/simulate.log",
+        "results/{dataset}/logs/simulate{repeat}.log",
     benchmark:
-        "results/{dataset}/benchmarks/simulate.tsv"
+        "results/{dataset}/benchmarks/simulate{repeat}.tsv"
     wildcard_constraints:
         dataset=one_of(SIMULATED),
+        repeat=r"|-[1-9]\d*",
     conda:
         "../../envs/homodyne.yaml"
     threads: 1
@@ -47,12 +48,14 @@ rule simulate:
     params:
         row=row_part(
             "path",
+            "repeats",
             "file",
             "analysis_mode",
             "wavevector_q",
             "stator_rotor_gap",
             "dt",
         ),
+        number=number_of_repeat,
         stamp=stamp_of_file,
         shear_convention=config["shear_convention"],
         sources=sources_of("simulate.py"),
@@ -64,7 +67,7 @@ rule simulate:
 rule ingest:
     """Read the bins and frames of a row, complete the matrices, check them, estimate the noise."""
     input:
-        data=simulated_file,
+        data=simulated_files,
     output:
         temp("results/{dataset}/ingested.h5"),
     log:
@@ -82,6 +85,7 @@ rule ingest:
     params:
         row=row_part(
             "path",
+            "repeats",
             "format",
             "wavevector_q",
             "q_tolerance",

@@ -19,7 +19,7 @@ rule write_report:
         cmc="results/{dataset}/cmc.json",
         parameters="results/{dataset}/parameters.csv",
         calibration=CALIBRATION,
-        truth=simulated_file,
+        truth=simulated_files,
         notebook=HOUSE / "workflow/notebooks/report.ipynb",
         templates=collect(
             HOUSE / "workflow/report/page.{part}", part=["html", "css", "typ", "lua"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sources import sources_of
+from tables import paths_of
 
 from homodyne_lib.io.files import read_json, replacing
 from homodyne_lib.sampling.shards import shard_count
@@ -55,12 +56,16 @@ def ask(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _key(row: dict[str, Any]) -> str:
     """What an answer depends on: the row, the file as the disk knows it, and our code."""
+    return json.dumps([row, [_on_disk(path) for path in paths_of(row)], sources_of("survey.py")], sort_keys=True)
+
+
+def _on_disk(path: str) -> list[int] | str:
+    """A file as the disk knows it."""
     try:
-        status = os.stat(row["path"])
-        known = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+        status = os.stat(path)
+        return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
     except (OSError, ValueError) as error:
-        known = str(error)
-    return json.dumps([row, known, sources_of("survey.py")], sort_keys=True)
+        return str(error)
 
 
 def surveyed(rows: dict[str, dict[str, Any]], *, trust_faults: bool) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from job_log import RESULT
+from tables import files_of, paths_of
 from versions import code, host, packages
 
 from homodyne_lib.io.correlations import read_header
@@ -17,13 +18,15 @@ MEASURES = {"wall [s]": "s", "cpu [s]": "cpu_time", "memory [MiB]": "max_rss"}
 """What is told of a stage, and the column of Snakemake's benchmark that has it."""
 
 
-def source(path, path_to_c2):
-    """Name and SHA-256 of a row's file: as it was when it was read, where it holds correlations."""
+def inputs(row, path_to_c2):
+    """Name and SHA-256 of a row's files: as they were when they were read, where they hold correlations."""
+    names = [Path(file).name for file in files_of(row)]
     if path_to_c2 is None:
-        return {"file": Path(path).name, "sha256": file_sha256(path)}
-    with open_hdf5(path_to_c2) as file:
-        header = read_header(file)
-    return {"file": header["source"], "sha256": header["source_sha256"]}
+        digests = map(file_sha256, paths_of(row))
+    else:
+        with open_hdf5(path_to_c2) as file:
+            digests = read_header(file)["source_sha256"].split(", ")
+    return [{"file": name, "sha256": digest} for name, digest in zip(names, digests, strict=True)]
 
 
 def measured(path):
@@ -43,9 +46,7 @@ def summed(stages):
     return {name: max(v, default=None) if "MiB" in name else round(sum(v), 2) for name, v in columns.items()}
 
 
-def record(
-    dataset, paths_to_results, path_to_source, simulated, path_to_output, *, row, columns, config, stages, progress
-):
+def record(dataset, paths_to_results, simulated, path_to_output, *, row, columns, config, stages, progress):
     """Write provenance.json; benchmarks stand beside it, named by their stages."""
     folder = Path(path_to_output).parent
     times = {stage: measured(folder / "benchmarks" / f"{stage}.tsv") for stage in stages}
@@ -53,8 +54,8 @@ def record(
     progress(f"{RESULT}{total['wall [s]']:.0f} s, of processors {total['cpu [s]']:.0f} s, in {len(stages)} jobs")
     content = {
         "dataset": dataset,
-        "inputs": [source(path_to_source, None if simulated else folder / "c2.h5")],
-        "row": {name: value for name, value in row.items() if name != "path"},
+        "inputs": inputs(row, None if simulated else folder / "c2.h5"),
+        "row": {name: value for name, value in row.items() if name not in ("path", "repeats")},
         "columns": columns,
         "config": config,
         "code": code(),
@@ -72,7 +73,6 @@ script_support.run(
     lambda job, log: record(
         job.wildcards.dataset,
         list(job.input.results),
-        job.params.row["path"],
         job.params.simulated,
         job.output[0],
         row=job.params.row,

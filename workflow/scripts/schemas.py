@@ -62,7 +62,8 @@ def schema(name: str) -> dict[str, Any]:
 def _allowed(error: jsonschema.ValidationError) -> str:
     """What a value must be, in words."""
     if error.validator == "type":
-        return _TYPES[error.validator_value]
+        kinds = error.validator_value
+        return " or ".join(_TYPES[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))
     if error.validator == "enum":
         return "one of " + ", ".join(map(str, error.validator_value))
     if error.validator == "oneOf":

@@ -2,9 +2,10 @@
 
 import script_support
 
-from tables import read_simulation
+from tables import files_of, paths_of, read_simulation
 
 from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
+from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors
 from homodyne_lib.model.parameters import parameter_names
 from homodyne_lib.steps.simulated import simulated
 
@@ -16,7 +17,7 @@ def simulate(path_to_plan, path_to_output, row, shear_convention, source, progre
         plan["parameters"],
         plan["phi"],
         analysis_mode=row["analysis_mode"],
-        q=row["wavevector_q"],
+        q=numbers_of(parse_wavevectors(row["wavevector_q"])),
         dt=row["dt"],
         stator_rotor_gap=row.get("stator_rotor_gap"),
         shear_convention=shear_convention,
@@ -35,6 +36,11 @@ def simulate(path_to_plan, path_to_output, row, shear_convention, source, progre
 script_support.run(
     globals().get("snakemake"),
     lambda job, log: simulate(
-        job.params.row["path"], job.output[0], job.params.row, job.params.shear_convention, job.params.row["file"], log
+        paths_of(job.params.row)[int(job.params.number)],
+        job.output[0],
+        job.params.row,
+        job.params.shear_convention,
+        files_of(job.params.row)[int(job.params.number)],
+        log,
     ),
 )

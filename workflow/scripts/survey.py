@@ -11,20 +11,23 @@ import json
 import resource
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sources import stamp
-from tables import read_simulation
+from tables import paths_of, read_simulation
 from user_yaml import short
 
 from homodyne_lib.io.bin_selection import parse_phi_ranges
 from homodyne_lib.io.frame_selection import parse_bad_frames, select_frames
 from homodyne_lib.io.reader import two_time_headers
+from homodyne_lib.io.repeats import Header, require_alike
+from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors
 from homodyne_lib.model.parameters import parameter_names
 
 PROCESSOR, WALL = 3, 30
-"""Longest time of the processor, which a file without end takes, and of the clock, which a slow disk takes, a row [s]."""
+"""Longest time of the processor, which a file without end takes, and of the clock, which a slow disk takes, a file [s]."""
 _MEMORY = 4 << 30  # [B] of address space; headers take a thousandth of it
 
 
@@ -41,20 +44,28 @@ def survey(row: dict[str, Any]) -> dict[str, Any]:
         "end_frame": row["end_frame"],
         "bad_frames": parse_bad_frames(row["bad_frames"]),
     }
+    wavevectors, paths = parse_wavevectors(row["wavevector_q"]), paths_of(row)
     if row["format"] == "speckle-sim":
-        plan = read_simulation(row["path"], parameter_names(row["analysis_mode"]))
-        n_frames = len(select_frames(np.arange(1, plan["n_frames"] + 1), **frames))
-        return {"shape": [len(plan["phi"]), n_frames], "notes": []}
+        names = parameter_names(row["analysis_mode"])
+        headers = [_simulated(read_simulation(path, names), numbers_of(wavevectors), frames) for path in paths]
+        require_alike([*map(Path, paths)], headers)
+        return {"shape": [sum(header.n_bins for header in headers), len(headers[0].frames)], "notes": []}
     shape, notes = two_time_headers(
-        row["path"],
+        paths,
         format=row["format"],
-        wavevector_q=row["wavevector_q"],
+        wavevector_q=wavevectors,
         q_tolerance=row["q_tolerance"],
         phi_ranges=parse_phi_ranges(row["phi_ranges"]),
         **frames,
         dt=row["dt"],
     )
     return {"shape": list(shape), "notes": list(notes)}
+
+
+def _simulated(plan: dict[str, Any], q: list[float], frames: dict[str, Any]) -> Header:
+    """What the file of a simulation will hold."""
+    chosen = select_frames(np.arange(1, plan["n_frames"] + 1), **frames)
+    return Header(tuple(sorted(q)), len(plan["phi"]) * len(q), chosen + 1, None)
 
 
 def answer(row: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +77,8 @@ def answer(row: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:
         words = f"{row['path']}: this file cannot be read ({type(error).__name__}: {short(str(error))}); copy it again."
         found = {"fault": str(error) if script_support.is_told(error) else words}
-    return found | {"stamp": stamp(row["path"])}
+    stamps = [stamp(path) for path in paths_of(row)]
+    return found | {"stamp": stamps[0] if len(stamps) == 1 else stamps}
 
 
 def main() -> None:
@@ -77,8 +89,9 @@ def main() -> None:
         signal.signal(number, signal.SIG_DFL)
     for row in json.load(sys.stdin):
         # Unlike an exception, a signal without handler also ends a loop of compiled code.
-        signal.setitimer(signal.ITIMER_PROF, PROCESSOR)
-        signal.setitimer(signal.ITIMER_REAL, WALL)
+        n_files = len(paths_of(row))
+        signal.setitimer(signal.ITIMER_PROF, n_files * PROCESSOR)
+        signal.setitimer(signal.ITIMER_REAL, n_files * WALL)
         print(json.dumps(answer(row)), flush=True)
     for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
         signal.setitimer(timer, 0)

@@ -16,15 +16,40 @@ from user_yaml import read_yaml, short
 
 from homodyne_lib.io.bin_selection import parse_phi_ranges
 from homodyne_lib.io.frame_selection import parse_bad_frames
-from homodyne_lib.model.parameters import FAR, PARAMETERS, RATE_UNITS, far_outside, outside_usual, unit_of
+from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors
+from homodyne_lib.model.parameters import FAR, PARAMETERS, POWER_OF_Q, RATE_UNITS, far_outside, outside_usual, unit_of
 
 
-def _typed(text: str, kind: str | None) -> Any:
+def _typed(text: str, kind: str | list[str] | None) -> Any:
     """A cell as the type its column asks for; left as text where it does not fit, for the schema to refuse."""
+    first = kind[0] if isinstance(kind, list) else kind
     try:
-        return {"number": float, "integer": int}.get(kind, str)(text)
+        return {"number": float, "integer": int}.get(first, str)(text)
     except ValueError:
         return text
+
+
+def files_of(row: dict[str, Any]) -> list[str]:
+    """Files of a row, as the table has them: one, or repeats."""
+    return _pieces(row["file"]) if "repeats" in row else [row["file"]]
+
+
+def paths_of(row: dict[str, Any]) -> list[str]:
+    """Paths of the files of a row: one, or repeats."""
+    return [row["path"], *row.get("repeats", [])]
+
+
+def _pieces(text: str) -> list[str]:
+    return [piece.strip() for piece in text.split(",") if piece.strip()]
+
+
+def _paths(table: str, cell: str) -> dict[str, Any]:
+    """``path`` of the file of a row, and ``repeats``, those of further ones; a name with commas may be one of a file."""
+    folder, pieces = Path(table).parent, _pieces(cell)
+    if len(pieces) < 2 or (folder / cell).is_file():
+        return {"path": str(folder / cell)}
+    first, *others = (str(folder / piece) for piece in pieces)
+    return {"path": first, "repeats": others}
 
 
 def _cells(path: str) -> list[tuple[int, list[str]]]:
@@ -74,8 +99,13 @@ def _geometry(row: dict[str, Any]) -> Iterator[tuple[bool, str]]:
     """(whether it cannot be meant, sentence) of each value of a row outside its usual range; only a flow uses the gap."""
     flow = row["analysis_mode"] == "laminar_flow"
     for name, (quantity, hint) in _UNITS.items():
-        if name in row and (flow or quantity != "L") and (words := outside_usual(quantity, row[name], name)):
-            far = far_outside(quantity, row[name])
+        if name not in row or (quantity == "L" and not flow):
+            continue
+        values = numbers_of(parse_wavevectors(row[name])) if quantity == "q" else [row[name]]
+        for value in values:
+            if not (words := outside_usual(quantity, value, name)):
+                continue
+            far = far_outside(quantity, value)
             yield far, f"{words}{f', by a factor of more than {FAR:g}' if far else ''}; check its unit ({hint})."
 
 
@@ -92,13 +122,16 @@ def _check_row(row: dict[str, Any], where: str, numbers: dict[str, Any]) -> None
             raise ValueError(f"{where}: {short(name)} is {short(repr(value))}; it must be a finite number.")
     if row["analysis_mode"] == "laminar_flow" and "stator_rotor_gap" not in row:
         raise ValueError(f"{where}: laminar_flow needs stator_rotor_gap [Å]; the cell is empty.")
-    if impossible := [sentence for far, sentence in _geometry(row) if far]:
-        raise ValueError(f"{where}: {' Also: '.join(impossible)}")
     try:
+        wavevectors = parse_wavevectors(row["wavevector_q"])
         parse_phi_ranges(row["phi_ranges"])
         parse_bad_frames(row["bad_frames"])
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+    if row["format"] == "speckle-sim" and not all(isinstance(one, float) for one in wavevectors):
+        raise ValueError(f"{where}: a simulation has no q to choose from; list numbers in wavevector_q, not a range.")
+    if impossible := [sentence for far, sentence in _geometry(row) if far]:
+        raise ValueError(f"{where}: {' Also: '.join(impossible)}")
 
 
 _FOLDERS = ("benchmarks", "logs")
@@ -128,7 +161,9 @@ def _check_name(name: str, where: str, others: Iterable[str]) -> None:
 
 
 def read_datasets(path: str, extra: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
-    """The table of datasets: rows by name, each with the ``path`` of its file; without the columns ``extra``.
+    """The table of datasets: rows by name, each with the ``path`` of its file, and with ``repeats``, those of further ones.
+
+    The columns ``extra`` are left out.
 
     A row with wrong values has ``fault``, a sentence that names its line; its other entries are not to be used.
 
@@ -152,7 +187,7 @@ def read_datasets(path: str, extra: Iterable[str] = ()) -> dict[str, dict[str, A
             _check_row(row, where, {key: _typed(cells[key], "number") for key in extra if key in cells})
         except ValueError as error:
             row["fault"] = str(error)
-        rows[name] = row | {"path": str(Path(path).parent / cells.get("file", ""))}
+        rows[name] = row | _paths(path, cells.get("file", ""))
     if not rows:
         raise ValueError(f"{path} holds no dataset; add a row.")
     return rows
@@ -225,6 +260,6 @@ def read_simulation(path: str, names: list[str]) -> dict[str, Any]:
     """
     plan = read_yaml(path)
     checked(plan, "simulation", path)
-    if sorted(plan["parameters"]) != sorted(names):
+    if {*plan["parameters"]} - {POWER_OF_Q} != {*names}:
         raise ValueError(f"{path}: its parameters are {', '.join(plan['parameters'])}; needed are {', '.join(names)}.")
     return plan

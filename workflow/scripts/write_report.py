@@ -13,6 +13,7 @@ import yaml
 from ipykernel.kernelspec import KERNEL_NAME, write_kernel_spec
 from nbconvert import MarkdownExporter
 from page import render, render_pdf
+from tables import files_of
 from versions import code, in_words
 
 from homodyne_lib.io.files import refusal, replacing, write_text
@@ -22,7 +23,8 @@ PACKAGES = "jax numpyro numpy scipy h5py arviz-stats matplotlib papermill typst 
 
 def provenance(dataset, row, config):
     """What the report says of its own making; folders of this machine are left out."""
-    row = {name: value for name, value in row.items() if name != "path"} | {"file": Path(row["file"]).name}
+    names = ",".join(Path(file).name for file in files_of(row))
+    row = {name: value for name, value in row.items() if name not in ("path", "repeats")} | {"file": names}
     config = {**config, "datasets": Path(config["datasets"]).name}
 
     def text(data):
@@ -77,6 +79,11 @@ def run_notebook(path_to_notebook, folder, parameters):
         raise ValueError(f"the report's notebook lost its kernel ({error}); give the rule more memory.") from None
 
 
+def _resolved(path):
+    """A path that holds in another folder; of a list each."""
+    return [_resolved(one) for one in path] if isinstance(path, list) else path and str(Path(path).resolve())
+
+
 def write_report(path_to_notebook, paths, outputs, *, dataset, row, config):
     """Write the pages and the table for LaTeX, and the folders of figures and curves.
 
@@ -86,7 +93,7 @@ def write_report(path_to_notebook, paths, outputs, *, dataset, row, config):
     with tempfile.TemporaryDirectory(dir=outputs["page"].parent, prefix=".report.") as folder:
         folder = Path(folder).resolve()
         parameters = {
-            "paths": {name: str(Path(path).resolve()) if path else None for name, path in paths.items()},
+            "paths": {name: _resolved(path) for name, path in paths.items()},
             "dataset": dataset,
             "folder": str(folder),
             "config": config,
@@ -114,7 +121,7 @@ script_support.run(
     lambda job, log: write_report(
         job.input.notebook,
         {name: job.input[name] for name in ("c2", "scaling", "nlsq", "posterior", "cmc", "parameters")}
-        | {name: job.input[name] or None for name in ("calibration", "truth")},
+        | {"calibration": job.input.calibration or None, "truth": list(job.input.truth)},
         {name: job.output[name] for name in ("page", "pdf", "table", "figures", "curves")},
         dataset=job.wildcards.dataset,
         row=job.params.row,

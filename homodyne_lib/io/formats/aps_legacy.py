@@ -95,10 +95,11 @@ def write_aps_legacy(
     Raises
     ------
     InputError
-        When frames are missing from the record; the layout has no place for their numbers.
+        When frames are missing from the record, or it holds repeats; the layout has no place for their numbers.
     """
-    n_phi = correlations.phi.size
+    if correlations.bins.n_repeats > 1:
+        raise InputError("the layout aps-legacy has no place for repeats; write them with write_correlations.")
     with create_hdf5(path) as file:
-        write_dataset(file, APS_LEGACY["q"], np.full((1, n_phi), correlations.q), "1/Å")
+        write_dataset(file, APS_LEGACY["q"], correlations.q[None, :], "1/Å")
         write_dataset(file, APS_LEGACY["phi"], correlations.phi[None, :], "deg")
         write_matrices(file, APS_LEGACY, "g2", (1, 1), correlations, attributes, GZIP)

@@ -171,10 +171,22 @@ LAYOUT = Layout("aps-u", tuple(APS_U[key] for key in ("q", "phi", "bins", "matri
 def write_aps_u(
     path: str | os.PathLike, correlations: Correlations, *, attributes: Mapping[str, object] | None = None
 ) -> None:
-    """Write a file of the layout "aps-u"; parameters as in ``io.formats.aps_legacy.write_aps_legacy``."""
-    n_phi, n_t = correlations.raw_diagonal.shape
+    """Write a file of the layout "aps-u"; parameters as in ``io.formats.aps_legacy.write_aps_legacy``.
+
+    Raises
+    ------
+    InputError
+        When frames are missing, or the bins are no grid of q and phi.
+    """
+    n_bins, n_t = correlations.raw_diagonal.shape
+    groups = correlations.bins.groups
+    phi = [correlations.phi[group] for group in groups]
+    if correlations.bins.n_repeats > 1 or not all(np.array_equal(one, phi[0]) for one in phi):
+        raise InputError(
+            "the layout aps-u has a grid of q and phi of one file; write other bins with write_correlations."
+        )
     with create_hdf5(path) as file:
-        write_dataset(file, APS_U["q"], np.array([correlations.q]), "Å⁻¹")
-        write_dataset(file, APS_U["phi"], correlations.phi, "deg")
-        write_dataset(file, APS_U["bins"], np.arange(1, n_phi + 1))
+        write_dataset(file, APS_U["q"], np.array([correlations.q[group[0]] for group in groups]), "Å⁻¹")
+        write_dataset(file, APS_U["phi"], phi[0], "deg")
+        write_dataset(file, APS_U["bins"], np.arange(1, n_bins + 1))
         write_matrices(file, APS_U, "c2", (), correlations, attributes, {"compression": "lzf", "chunks": (n_t, n_t)})

@@ -23,6 +23,13 @@ from homodyne_lib.results.sampler_reports import SamplerReport
 __all__ = ["Dataset"]
 
 
+def _common_truth(paths: str | list[str] | None) -> dict[str, Any] | None:
+    """Truth of a simulation; that of repeats where all have the same, but for the seed."""
+    known = [read_truth(path) or {} for path in ([paths] if isinstance(paths, str) else paths or [])]
+    alike = all({**one, "seed": 0} == {**known[0], "seed": 0} for one in known)
+    return known[0] if known and alike and known[0] else None
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """The results of a dataset, except the matrices.
@@ -56,7 +63,7 @@ class Dataset:
         dataset : str
         paths : mapping
             ``c2``, ``scaling``, ``nlsq``, ``posterior`` (beside it are cmc.json and parameters.csv), and ``calibration`` and
-            ``truth``, which may be None.
+            ``truth``, which may be None; of repeats ``truth`` is a list.
 
         Returns
         -------
@@ -66,7 +73,7 @@ class Dataset:
             header = read_header(file)
         calibration = Calibration.read(paths["calibration"]) if paths["calibration"] else None
         fit = Fit.read(paths["nlsq"]).with_calibration(calibration)
-        truth = read_truth(paths["truth"]) if paths["truth"] else None
+        truth = _common_truth(paths["truth"])
         return cls(
             dataset=dataset,
             header=header,
