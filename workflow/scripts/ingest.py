@@ -7,7 +7,7 @@ from dataclasses import replace
 from job_log import RESULT
 
 from homodyne_lib.io.bin_selection import parse_phi_ranges
-from homodyne_lib.io.correlations import write_correlations
+from homodyne_lib.io.canonical_file import write_correlations
 from homodyne_lib.io.frame_selection import parse_bad_frames
 from homodyne_lib.steps.ingested import ingested
 
