@@ -24,7 +24,7 @@ from typing import NamedTuple
 import pandas as pd
 from synthetic import DT, Q, Size, synthetic
 
-from homodyne_lib.io.correlations import write_correlations
+from homodyne_lib.io.canonical_file import write_correlations
 
 HOUSE = Path(__file__).resolve().parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]

@@ -85,7 +85,7 @@ def _cpu(work) -> float:
 
 def main(method, path, mode, start, n_starts):
     """Fit, and print what it took."""
-    from homodyne_lib.io.correlations import read_correlations
+    from homodyne_lib.io.canonical_file import read_correlations
 
     wall = time.perf_counter()
     record = read_correlations(path)

@@ -11,7 +11,8 @@ import numpy as np
 HOUSE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HOUSE))
 
-from homodyne_lib.io.correlations import Correlations, write_correlations  # noqa: E402
+from homodyne_lib.io.canonical_file import write_correlations  # noqa: E402
+from homodyne_lib.io.correlations import Correlations  # noqa: E402
 from homodyne_lib.model import kernels  # noqa: E402
 from homodyne_lib.model.geometry import PhysicsFactors  # noqa: E402
 from homodyne_lib.model.layouts import numpy_mesh  # noqa: E402

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 
-from homodyne_lib.io.correlations import Correlations, RowBand, open_correlations, write_correlations
+from homodyne_lib.io.canonical_file import open_correlations, write_correlations
+from homodyne_lib.io.correlations import Correlations, RowBand
 from homodyne_lib.io.formats.aps_legacy import APS_LEGACY, write_aps_legacy
 from homodyne_lib.io.formats.aps_u import write_aps_u
 

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from homodyne_lib.io.correlations import Correlations, write_correlations
+from homodyne_lib.io.canonical_file import write_correlations
+from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.io.files import write_json
 from homodyne_lib.model.parameters import parameter_names
 from homodyne_lib.results.draws import write_draws

@@ -56,8 +56,9 @@ def write_c2(
     """
     # Imported here, so that the package, which exports this function, can be imported without h5py.
     from homodyne_lib.io.bin_selection import normalise_phi
+    from homodyne_lib.io.canonical_file import write_correlations
     from homodyne_lib.io.completion import check_values, complete_matrix, filled_diagonals, value_notes
-    from homodyne_lib.io.correlations import Correlations, write_correlations
+    from homodyne_lib.io.correlations import Correlations
 
     stack, angles = np.asarray(c2), np.atleast_1d(np.asarray(phi, dtype=np.float64))
     stack = stack[None] if stack.ndim == 2 else stack

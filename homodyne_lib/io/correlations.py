@@ -1,58 +1,22 @@
-"""The record of two-time correlations, and the canonical HDF5 file that keeps it.
-
-The canonical file is flat: each field of :class:`Correlations` is a data set of that name, with its ``unit`` as an attribute;
-texts are attributes of the root. Equal records give equal bytes.
-"""
+"""The record of two-time correlations, and some rows of it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from homodyne_lib.io.hdf5 import File, InputError, get_dataset, open_hdf5, read_attributes
-from homodyne_lib.io.hdf5_writing import create_hdf5, write_attribute, write_dataset
+from homodyne_lib.io.input_files import InputError
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.frames import frame_offsets
 
-__all__ = [
-    "CANONICAL",
-    "CANONICAL_OPTIONAL",
-    "Correlations",
-    "InputError",
-    "RowBand",
-    "open_correlations",
-    "q_in_words",
-    "read_correlations",
-    "read_header",
-    "write_correlations",
-]
+__all__ = ["SCALARS", "Correlations", "InputError", "RowBand", "q_in_words", "refuse_contradictions"]
 
-# Data set of the canonical file (and field of the record) -> unit.
-CANONICAL = {
-    "c2": "1",
-    "raw_diagonal": "1",
-    "phi": "deg",
-    "q": "1/Å",
-    "repeat": "1",
-    "dt": "s",
-    "frames": "1",
-    "stator_rotor_gap": "Å",
-    "sigma": "1",
-    "pixels": "1",
-}
-# Absent from the file where the record holds None; version 1 has no repeats.
-CANONICAL_OPTIONAL = ("stator_rotor_gap", "sigma", "pixels", "repeat")
-_SCALARS = ("dt", "stator_rotor_gap")
+# Fields that are one number -> unit.
+SCALARS = {"dt": "s", "stator_rotor_gap": "Å"}
 # What a band of rows has in common with its record.
 _OF_BAND = ("phi", "q", "repeat", "dt", "frames", "stator_rotor_gap", "sigma")
-_TEXTS = ("source", "source_sha256")  # root attributes, as the notes are
-# Root attribute "layout". In version 1 q is one number for all bins, of one file.
-_LAYOUT = "homodyne two-time correlations, version 2"
-_LAYOUT_1 = "homodyne two-time correlations, version 1"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -113,7 +77,7 @@ class Correlations:
     def __post_init__(self) -> None:
         """Give q and the repeat to each bin, and refuse a record that contradicts itself."""
         _one_a_bin(self)
-        _refuse_contradictions(vars(self), np.shape(self.c2))
+        refuse_contradictions(vars(self), np.shape(self.c2))
 
     def __repr__(self) -> str:
         size = f"{self.bins.in_words} × {len(self.frames)} frames"
@@ -176,8 +140,21 @@ def q_in_words(bins: Bins) -> str:
     return f"{rings.size} q from {rings[0]:.5g} to {rings[-1]:.5g} 1/Å"
 
 
-def _refuse_contradictions(fields: Mapping[str, object], c2_shape: tuple[int, ...]) -> None:
-    """Refuse fields of a record that contradict each other, or are impossible."""
+def refuse_contradictions(fields: Mapping[str, object], c2_shape: tuple[int, ...]) -> None:
+    """Refuse fields of a record that contradict each other, or are impossible.
+
+    Parameters
+    ----------
+    fields : mapping
+        Fields but c2, by the names of :class:`Correlations`; q and repeat one a bin.
+    c2_shape : tuple of int
+        Shape of c2, which is not looked at itself.
+
+    Raises
+    ------
+    InputError
+        The error says what was found.
+    """
     n_bins, n_t = np.size(fields["phi"]), np.size(fields["frames"])
     shapes = {name: (n_bins,) for name in ("phi", "sigma", "pixels")} | {"frames": (n_t,), "raw_diagonal": (n_bins, n_t)}
     shapes |= {name: (n_bins,) for name in ("q", "repeat")}
@@ -193,10 +170,10 @@ def _refuse_contradictions(fields: Mapping[str, object], c2_shape: tuple[int, ..
     falls = np.flatnonzero(frames[1:] <= frames[:-1])
     if falls.size:
         raise InputError(f"frames must be numbers that rise; {frames[falls[0] + 1]} follows {frames[falls[0]]}.")
-    for name in _SCALARS:
+    for name, unit in SCALARS.items():
         value = fields[name]
         if value is not None and not 0 < value < np.inf:
-            raise InputError(f"{name} must be positive and finite; it is {value} {CANONICAL[name]}.")
+            raise InputError(f"{name} must be positive and finite; it is {value} {unit}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,111 +217,3 @@ class RowBand:
     def band(self, rows: slice) -> RowBand:
         """Some of these rows."""
         return replace(self, rows=self.rows[rows], c2=self.c2[:, rows])
-
-
-def write_correlations(path: str | os.PathLike, correlations: Correlations) -> None:
-    """Write the canonical file, replacing an older one only when the new one is complete.
-
-    A chunk is one row of one matrix, so that a strided band of rows costs only its own share of reading.
-
-    Parameters
-    ----------
-    path : path-like
-        File to write; its folder must exist.
-    correlations : Correlations
-        Record to write.
-    """
-    with create_hdf5(path) as file:
-        for name, unit in CANONICAL.items():
-            value = getattr(correlations, name)
-            if value is None:
-                continue
-            # Noise packs to four fifths at best, and every stage would wait for it.
-            chunks = {"chunks": (1, 1, value.shape[-1])} if name == "c2" else {}
-            write_dataset(file, name, value, unit, **chunks)
-        texts = {name: getattr(correlations, name) for name in _TEXTS}
-        for name, value in ({"layout": _LAYOUT} | texts | {"notes": list(correlations.notes)}).items():
-            write_attribute(file, name, value)
-
-
-def read_header(file: File) -> dict[str, object]:
-    """Every field of an open canonical file but `c2`, by the names of :class:`Correlations`.
-
-    Raises
-    ------
-    InputError
-        When the file is not a canonical file or lacks a data set.
-    """
-    attributes = read_attributes(file, "/")
-    layout = attributes.get("layout")
-    if layout not in (_LAYOUT, _LAYOUT_1):
-        raise InputError(
-            f"this is not a canonical two-time file (its attribute 'layout' is {layout!r}, not {_LAYOUT!r}); "
-            "read it with read_two_time and write it with write_correlations first."
-        )
-    missing = [name for name in CANONICAL if name not in file and name not in CANONICAL_OPTIONAL]
-    if missing:
-        raise InputError(f"the canonical file lacks {', '.join(missing)}; write it again.")
-    header = dict.fromkeys(CANONICAL_OPTIONAL)
-    for name in CANONICAL:
-        if name in file and name != "c2":
-            value = get_dataset(file, name)[()]
-            if name in _SCALARS and np.ndim(value):
-                raise InputError(
-                    f"{name} has the shape {np.shape(value)}, but it must be one number; write the file again."
-                )
-            header[name] = float(value) if name in _SCALARS else value
-    n_bins = np.size(header["phi"])
-    if header["repeat"] is None:
-        header["repeat"] = np.zeros(n_bins, dtype=np.int64)
-    if layout == _LAYOUT_1:
-        header["q"] = np.full(n_bins, header["q"])
-    _refuse_contradictions(header, get_dataset(file, "c2").shape)
-    header.update({name: attributes[name] for name in _TEXTS})
-    return header | {"notes": tuple(attributes["notes"])}
-
-
-def read_correlations(path: str | os.PathLike) -> Correlations:
-    """Read a canonical file whole.
-
-    Parameters
-    ----------
-    path : path-like
-        File made by :func:`write_correlations`.
-
-    Returns
-    -------
-    Correlations
-        The record, equal to the one that was written.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read or is not a canonical file.
-    """
-    with open_correlations(path) as record:
-        return replace(record, c2=record.c2[()])
-
-
-@contextmanager
-def open_correlations(path: str | os.PathLike) -> Iterator[Correlations]:
-    """Open a canonical file whose c2 stays on disk: what is read of it is in memory no longer than it is used.
-
-    Parameters
-    ----------
-    path : path-like
-        File made by :func:`write_correlations`.
-
-    Yields
-    ------
-    Correlations
-        As of :func:`read_correlations`, with a data set of HDF5 in the place of c2.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read or is not a canonical file.
-    """
-    with open_hdf5(path) as file:
-        header = read_header(file)
-        yield Correlations(c2=get_dataset(file, "c2"), **header)

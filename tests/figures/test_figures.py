@@ -22,7 +22,7 @@ from homodyne_lib.figures import data_figures, diagnostic_figures, result_figure
 from homodyne_lib.figures.comparison import angular_decay, compare, shrink
 from homodyne_lib.figures.decay_bands import decay_bands
 from homodyne_lib.figures.style import RESIDUAL_LIMIT, WIDTH, colormap, new_figure, save
-from homodyne_lib.io.correlations import read_correlations
+from homodyne_lib.io.canonical_file import read_correlations
 from homodyne_lib.model.parameters import parameter_names
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.spec.jax_backend import compute_g2_scaled

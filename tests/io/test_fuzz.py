@@ -19,7 +19,7 @@ from records import SELECTION, make_record
 from test_formats import FACILITY, matlab, nxxpcs, ring_file
 from workflow_support import ROOT
 
-from homodyne_lib.io.correlations import write_correlations
+from homodyne_lib.io.canonical_file import write_correlations
 from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
 
 sys.path[:0] = [str(ROOT / "workflow" / "scripts")]

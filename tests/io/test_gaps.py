@@ -19,7 +19,8 @@ from workflow_support import ROOT
 from homodyne_lib.figures.comparison import angular_decay, compare
 from homodyne_lib.figures.data_figures import map_limits
 from homodyne_lib.figures.decay_bands import decay_bands
-from homodyne_lib.io.correlations import Correlations, read_correlations, write_correlations
+from homodyne_lib.io.canonical_file import read_correlations, write_correlations
+from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.io.files import read_json
 from homodyne_lib.io.frame_selection import parse_bad_frames, select_frames
 from homodyne_lib.io.hdf5 import InputError

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from records import SELECTION, make_record, read_rows, write_legacy
 
-from homodyne_lib.io.correlations import InputError, read_correlations, write_correlations
+from homodyne_lib.io.canonical_file import read_correlations, write_correlations
+from homodyne_lib.io.correlations import InputError
 from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
 from homodyne_lib.io.formats.aps_u import write_aps_u
 from homodyne_lib.io.formats.simulated import read_truth

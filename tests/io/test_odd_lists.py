@@ -11,7 +11,8 @@ from test_formats import nxxpcs
 
 from homodyne_lib.io.array_files import write_c2
 from homodyne_lib.io.bin_selection import normalise_phi, parse_phi_ranges
-from homodyne_lib.io.correlations import InputError, read_correlations, write_correlations
+from homodyne_lib.io.canonical_file import read_correlations, write_correlations
+from homodyne_lib.io.correlations import InputError
 from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
 from homodyne_lib.io.formats.aps_u import write_aps_u
 from homodyne_lib.io.reader import read_two_time

@@ -4,7 +4,7 @@ import script_support
 
 import numpy as np
 
-from homodyne_lib.io.correlations import open_correlations
+from homodyne_lib.io.canonical_file import open_correlations
 from homodyne_lib.likelihood.compression import compress
 
 

@@ -2,7 +2,7 @@
 
 import script_support
 
-from homodyne_lib.io.correlations import read_correlations
+from homodyne_lib.io.canonical_file import read_correlations
 from homodyne_lib.steps.quantiles import quantile_scaling
 
 

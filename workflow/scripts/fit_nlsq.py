@@ -4,7 +4,7 @@ import script_support
 
 from job_log import RESULT
 
-from homodyne_lib.io.correlations import open_correlations, read_correlations
+from homodyne_lib.io.canonical_file import open_correlations, read_correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.results.fits import QuantileScaling
 from homodyne_lib.steps.calibrated import calibrated

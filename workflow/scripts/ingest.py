@@ -8,7 +8,8 @@ from job_log import RESULT
 from tables import paths_of
 
 from homodyne_lib.io.bin_selection import parse_phi_ranges
-from homodyne_lib.io.correlations import q_in_words, write_correlations
+from homodyne_lib.io.canonical_file import write_correlations
+from homodyne_lib.io.correlations import q_in_words
 from homodyne_lib.io.frame_selection import parse_bad_frames
 from homodyne_lib.io.wavevectors import parse_wavevectors
 from homodyne_lib.steps.ingested import ingested

@@ -9,7 +9,7 @@ from job_log import RESULT
 from tables import files_of, paths_of
 from versions import code, host, packages
 
-from homodyne_lib.io.correlations import read_header
+from homodyne_lib.io.canonical_file import read_header
 from homodyne_lib.io.files import write_json
 from homodyne_lib.io.hdf5 import open_hdf5
 from homodyne_lib.io.input_files import file_sha256

@@ -1,6 +1,6 @@
 """What the jobs of shards share: the posterior of a shard as configured, and what became of each shard."""
 
-from homodyne_lib.io.correlations import open_correlations, read_correlations
+from homodyne_lib.io.canonical_file import open_correlations, read_correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.results.fits import Fit, QuantileScaling
 from homodyne_lib.sampling.shard_files import read_shard

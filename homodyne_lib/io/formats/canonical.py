@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from homodyne_lib.io.correlations import CANONICAL, CANONICAL_OPTIONAL, read_header
+from homodyne_lib.io.canonical_file import CANONICAL, CANONICAL_OPTIONAL, read_header
 from homodyne_lib.io.formats.catalogue import Catalogue, Layout, StoredMatrix
 from homodyne_lib.io.hdf5 import File
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from homodyne_lib.io.correlations import read_header
+from homodyne_lib.io.canonical_file import read_header
 from homodyne_lib.io.formats.simulated import read_truth
 from homodyne_lib.io.hdf5 import open_hdf5
 from homodyne_lib.model.curves import CURVES, rate_slopes
