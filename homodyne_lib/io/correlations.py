@@ -156,7 +156,10 @@ def refuse_contradictions(fields: Mapping[str, object], c2_shape: tuple[int, ...
         The error says what was found.
     """
     n_bins, n_t = np.size(fields["phi"]), np.size(fields["frames"])
-    shapes = {name: (n_bins,) for name in ("phi", "sigma", "pixels")} | {"frames": (n_t,), "raw_diagonal": (n_bins, n_t)}
+    shapes = {name: (n_bins,) for name in ("phi", "sigma", "pixels")} | {
+        "frames": (n_t,),
+        "raw_diagonal": (n_bins, n_t),
+    }
     shapes |= {name: (n_bins,) for name in ("q", "repeat")}
     given = {name: np.shape(fields[name]) for name in shapes if fields[name] is not None} | {"c2": c2_shape}
     for name, shape in (shapes | {"c2": (n_bins, n_t, n_t)}).items():
