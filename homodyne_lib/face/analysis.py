@@ -18,6 +18,7 @@ from homodyne_lib.results.posteriors import Posterior
 from homodyne_lib.sampling.posterior import ShardPosterior
 from homodyne_lib.sampling.shard_files import Proposals, ShardDraws
 from homodyne_lib.sampling.shards import shard_count
+from homodyne_lib.steps.apart import with_parts
 from homodyne_lib.steps.calibrated import calibrated
 from homodyne_lib.steps.combined import Outcome, combined
 from homodyne_lib.steps.fitted import fitted
@@ -38,6 +39,7 @@ def fit(
     per_angle_mode: str = "individual",
     fourier_order: int = 2,
     shear_convention: Convention = "spec",
+    q_exponent: float | Literal["free"] = 2,
     uncertainty: Literal["speckle", "independent"] = "speckle",
     estimator: Literal["speckle", "least_squares"] = "speckle",
     starts: int = 64,
@@ -62,6 +64,8 @@ def fit(
     fourier_order : int
         Highest harmonic of the mode ``fourier``.
     shear_convention : {"spec", "published"}
+    q_exponent : float or "free"
+        Power of q with which the decay goes, about the geometric mean of all q: 2 for diffusion.
     uncertainty : {"speckle", "independent"}
         Noise behind the errors; independent entries of c2 make them too small.
     estimator : {"speckle", "least_squares"}
@@ -102,11 +106,26 @@ def fit(
         bounds=bounds or {},
         max_evaluations=max_evaluations,
         seed=seed,
+        q_exponent=None if q_exponent == "free" else float(q_exponent),
         progress=progress,
     )
-    if uncertainty == "independent":
-        return result
-    return calibrate(result, estimator, max_evaluations=max_evaluations, threads=threads, progress=progress)
+    if uncertainty == "speckle":
+        result = calibrate(result, estimator, max_evaluations=max_evaluations, threads=threads, progress=progress)
+    made = _made_from(result)
+    return with_parts(
+        result,
+        made.record,
+        made.data,
+        made.quantiles,
+        fourier_order=fourier_order,
+        starts=starts,
+        fixed=made.fixed,
+        bounds=made.bounds,
+        max_evaluations=max_evaluations,
+        seed=seed,
+        threads=threads,
+        progress=progress,
+    )
 
 
 def _made_from(fit: Fit) -> FitInput:

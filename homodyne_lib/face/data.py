@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from homodyne_lib.face.settings import Convention, Correction, Progress, silent
 from homodyne_lib.io.correlations import Correlations
+from homodyne_lib.io.wavevectors import Wavevectors
 from homodyne_lib.steps.diagonal import with_diagonal
 from homodyne_lib.steps.ingested import ingested, with_noise
 from homodyne_lib.steps.simulated import simulated
@@ -15,9 +16,9 @@ __all__ = ["load", "simulate"]
 
 
 def load(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
-    q: float,
+    q: Wavevectors,
     dt: float,
     q_tolerance: float = 0.02,
     phi_ranges: Sequence[tuple[float, float]] = (),
@@ -32,10 +33,10 @@ def load(
 
     Parameters
     ----------
-    path : path-like
-        The file.
-    q : float
-        Wanted wavevector [1/Å].
+    path : path-like or sequence of path-like
+        The file, or files of repeats.
+    q : float or sequence of float or (float, float)
+        Wanted wavevectors, and ranges of them; all are fitted together [1/Å].
     dt : float
         Time between consecutive frames [s].
     q_tolerance : float
@@ -81,7 +82,7 @@ def simulate(
     parameters: Mapping[str, float],
     phi: Sequence[float],
     *,
-    q: float,
+    q: float | Sequence[float],
     dt: float,
     n_frames: int,
     pixels: int,
@@ -101,7 +102,7 @@ def simulate(
         D0, alpha, D_offset; for a flow also gamma_dot_t0, beta, gamma_dot_t_offset, phi0 [units of the parameter table].
     phi : sequence of float
         [deg]
-    q : float
+    q : float or sequence of float
         [1/Å]
     dt : float
         [s]

@@ -1,13 +1,15 @@
-"""What a fit was held against: shapes that noise does not have, a fit without flow, and a fit in another metric."""
+"""What a fit was held against: shapes that noise does not have, no flow, another metric, and its own parts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import geometric_mean
 
 import numpy as np
 
-__all__ = ["FitAgreement", "FlowTest", "MisfitReport"]
+from homodyne_lib.results.typed_json import OPTIONAL_KEY
+
+__all__ = ["FitAgreement", "FlowTest", "MisfitReport", "PartFit", "PartsAgreement", "PartsTest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,3 +91,105 @@ class FitAgreement:
         """Geometric mean of the gains; 1 where no error can be compared."""
         known = [gain for gain in self.gains.values() if gain > 0.0]
         return geometric_mean(known) if known else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class PartFit:
+    """A fit of one q, or of one repeat, alone.
+
+    Attributes
+    ----------
+    q : float or None
+        Of a ring; None for a repeat [1/Å].
+    repeat : int or None
+        Number of a file, from 0; None for a ring.
+    rates, errors : dict of str to float
+        Each rate at the middle of the record, and its calibrated error [unit]; null where it is not known.
+    known : list of str
+        Rates that are known well enough to be compared.
+    q_ratio : float
+        q over the reference; 1 for a repeat.
+    correlation : float
+        Of the errors of the two rates; 0 where there is one.
+    reduced_chi2 : float
+    converged : bool
+    """
+
+    q: float | None
+    repeat: int | None
+    rates: dict[str, float]
+    errors: dict[str, float]
+    known: list[str]
+    q_ratio: float
+    correlation: float
+    reduced_chi2: float
+    converged: bool
+
+
+@dataclass(frozen=True)
+class PartsTest:
+    """Whether rates of parts differ by more than their errors.
+
+    Attributes
+    ----------
+    chi2 : float
+        Of the differences from common rates.
+    degrees_of_freedom : int
+    p_value : float
+        Chance of a larger χ² where all have the same rates.
+    rejected : bool
+    farthest : str
+        The rate and the part that differ most.
+    sentence : str
+    """
+
+    chi2: float
+    degrees_of_freedom: int
+    p_value: float
+    rejected: bool
+    farthest: str
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class PartsAgreement:
+    """Whether the fits of each q and of each repeat alone agree.
+
+    Attributes
+    ----------
+    time : float
+        Middle of the record, at which rates are compared [s].
+    fits : list of PartFit
+        Rings by q, then repeats.
+    over_q, over_repeats : PartsTest or None
+        None where there is one.
+    power, power_error : float
+        Power of q with which the decay rate goes, through the rings alone, and its error.
+    """
+
+    time: float
+    fits: list[PartFit]
+    over_q: PartsTest | None = field(default=None, metadata=OPTIONAL_KEY)
+    over_repeats: PartsTest | None = field(default=None, metadata=OPTIONAL_KEY)
+    power: float | None = field(default=None, metadata=OPTIONAL_KEY)
+    power_error: float | None = field(default=None, metadata=OPTIONAL_KEY)
+
+    @property
+    def rejected(self) -> bool:
+        """Whether rates of parts differ by more than their errors."""
+        return any(test is not None and test.rejected for test in (self.over_q, self.over_repeats))
+
+    @property
+    def sentence(self) -> str:
+        """What the tests say."""
+        return " ".join(test.sentence for test in (self.over_q, self.over_repeats) if test is not None)
+
+    @property
+    def rings(self) -> list[PartFit]:
+        """Fits of each q alone."""
+        return [fit for fit in self.fits if fit.q is not None]
+
+    @property
+    def repeats(self) -> list[PartFit]:
+        """Fits of each repeat alone."""
+        return [fit for fit in self.fits if fit.repeat is not None]

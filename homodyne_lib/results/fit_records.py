@@ -62,6 +62,7 @@ def fit_record(
         analysis_mode=analysis_mode,
         per_angle_mode=scaling.mode,
         shear_convention=problem.convention,
+        q_exponent=problem.q_exponent,
         parameters={
             name: FittedParameter(float(fit.values[k]), float(fit.errors[k]), unit_of(name), fit.at_bound[name])
             for k, name in enumerate(problem.names)

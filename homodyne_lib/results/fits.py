@@ -18,7 +18,7 @@ from homodyne_lib.model.parameters import is_static
 from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.model.scaling import PerAngleScaling, per_angle_scaling
 from homodyne_lib.results.calibrations import Calibration, Covariance
-from homodyne_lib.results.fit_checks import FitAgreement, FlowTest, MisfitReport
+from homodyne_lib.results.fit_checks import FitAgreement, FlowTest, MisfitReport, PartsAgreement
 from homodyne_lib.results.scalings import AngleScaling, QuantileScaling
 from homodyne_lib.results.shown import Shown, number
 from homodyne_lib.results.typed_json import IN_MEMORY, OPTIONAL_KEY, JsonFile
@@ -80,6 +80,8 @@ class Fit(Shown, JsonFile):
     estimator : str
         ``least_squares``, or ``speckle`` for a fit in the metric of speckle noise.
     analysis_mode, per_angle_mode, shear_convention : str
+    q_exponent : float or None
+        Power of q with which the decay goes, about the reference q; None where it is one of the parameters.
     parameters : dict of str to FittedParameter
         Physical parameters, in order.
     scaling : AngleScaling
@@ -110,6 +112,8 @@ class Fit(Shown, JsonFile):
         From what the metric of speckle noise can be made again; None in least squares.
     agreement : FitAgreement or None
         Comparison of both fits; None where there is one.
+    parts : PartsAgreement or None
+        Whether each q, and each repeat, alone gives the same rates; None where there is one of each.
     least_squares : Fit or None
         That fit, where both were made.
     speckle : Fit or None
@@ -124,6 +128,7 @@ class Fit(Shown, JsonFile):
     analysis_mode: str
     per_angle_mode: str
     shear_convention: str
+    q_exponent: float | None
     parameters: dict[str, FittedParameter]
     scaling: AngleScaling
     coefficients: dict[str, float]
@@ -143,6 +148,7 @@ class Fit(Shown, JsonFile):
     flow_test: FlowTest | None = field(default=None, metadata=OPTIONAL_KEY)
     metric: MetricState | None = field(default=None, metadata=OPTIONAL_KEY)
     agreement: FitAgreement | None = field(default=None, metadata=OPTIONAL_KEY)
+    parts: PartsAgreement | None = field(default=None, metadata=OPTIONAL_KEY)
     least_squares: Fit | None = field(default=None, metadata=OPTIONAL_KEY)
     speckle: Fit | None = field(default=None, metadata=OPTIONAL_KEY)
     calibration: Calibration | None = field(default=None, metadata=IN_MEMORY)
@@ -246,6 +252,6 @@ class Fit(Shown, JsonFile):
         return ["parameter", "unit", "value", errors, ""], rows
 
     def _notes(self) -> list[str]:
-        flow = [test.sentence for test in (self.agreement, self.flow_test) if test is not None]
+        flow = [test.sentence for test in (self.agreement, self.flow_test, self.parts) if test is not None]
         rates = [] if self.is_static else [f"Shear rates: {convention_in_words(self.shear_convention)}."]
         return [*flow, *rates, *(f"Warning: {text}" for text in self.warnings)]

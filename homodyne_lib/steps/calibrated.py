@@ -63,7 +63,7 @@ def calibrated(
         The one to quote, with its calibration and with the other fit beside it.
     """
     per_angle = quantiles.per_angle(fit.per_angle_mode, fourier_order)
-    problem = make_problem(data, per_angle, fit.analysis_mode, fit.shear_convention, record)
+    problem = make_problem(data, per_angle, fit.analysis_mode, fit.shear_convention, record, fit.q_exponent)
     held = [*fixed, *_at_bound(fit)]
     noise = calibrate(problem, fit.vector, record.raw_diagonal, held=held, threads=threads)
     own = calibration_record(noise, fit.covariance.names, record.pixels)

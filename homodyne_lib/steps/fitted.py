@@ -9,6 +9,7 @@ from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.model.kernels import BROWNIAN
 from homodyne_lib.model.parameters import is_static
 from homodyne_lib.results.fit_records import fit_record, flow_test
 from homodyne_lib.results.fits import Fit, FitInput
@@ -33,6 +34,7 @@ def fitted(
     bounds: Mapping[str, Sequence[float]],
     max_evaluations: int,
     seed: int,
+    q_exponent: float | None = BROWNIAN,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Fit:
     """Fit the model to a record; the settings are those of the configuration.
@@ -50,6 +52,8 @@ def fitted(
     start, fixed : mapping of str to float
         [units of the parameter table]
     bounds : mapping of str to (float, float)
+    q_exponent : float or None
+        Power of q with which the decay goes, about the geometric mean of all q; None fits it, where there are several.
     progress : callable
         Told what was found.
 
@@ -63,9 +67,11 @@ def fitted(
         For settings that contradict the data or each other.
     """
     per_angle = quantiles.per_angle(per_angle_mode, fourier_order)
+    # One q has no power.
+    power = q_exponent if record.bins.rings.size > 1 else BROWNIAN
 
     def fit(mode, n_starts, **options):
-        problem = make_problem(data, per_angle, mode, shear_convention, record)
+        problem = make_problem(data, per_angle, mode, shear_convention, record, power)
         return problem, fit_nlsq(problem, seed=seed, n_starts=n_starts, max_evaluations=max_evaluations, **options)
 
     problem, found = fit(analysis_mode, starts, start=start or None, fixed=fixed, bounds=bounds)

@@ -67,7 +67,7 @@ def shard_posterior(
     ShardPosterior
     """
     per_angle = quantiles.per_angle(fit.per_angle_mode, fourier_order)
-    problem = make_problem(part, per_angle, fit.analysis_mode, fit.shear_convention, record)
+    problem = make_problem(part, per_angle, fit.analysis_mode, fit.shear_convention, record, fit.q_exponent)
     if fit.metric is not None:
         problem = in_frozen_metric(problem, fit.metric, threads)
     return ShardPosterior(problem, fit.vector, n_shards, bounds, fixed, fit.noise_scale)

@@ -4,5 +4,5 @@
 :mod:`~homodyne_lib.uncertainty.noise_choice` finds the kind of noise and its strength from the residuals, and
 :func:`~homodyne_lib.uncertainty.calibration.calibrate` gives the covariance of a fit under it.
 :mod:`~homodyne_lib.uncertainty.misfit` compares the residuals, summed by :mod:`~homodyne_lib.uncertainty.residual_sums`, with
-patterns that noise does not have.
+patterns that noise does not have. :mod:`~homodyne_lib.uncertainty.parts` compares fits of each q and each repeat alone.
 """

@@ -122,7 +122,7 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=(), threads: int =
     noises, chi2, stripes = zip(*_angles(problem, values, contrast, offset, threads), strict=True)
     hessian = sum(noise.hessian for noise in noises)
     free = [k for k, name in enumerate(names) if name not in held]
-    choice = NoiseChoice(noises, np.array(chi2), np.array(stripes), bread(hessian, free))
+    choice = NoiseChoice(noises, np.array(chi2), np.array(stripes), bread(hessian, free), _local(problem))
     shot, measured = np.zeros(n_phi), _is_measured(problem, raw_diagonal)
     if measured:
         shot = np.maximum(np.mean(raw_diagonal, axis=1) - offset - contrast, 0.0)
@@ -206,6 +206,13 @@ def _angle(problem, moments, u, contrast, offset, k):
         among_stripes=weight * spread.T @ noise.among_stripes @ spread,
     )
     return noise, weight * chi2, weight * stripes
+
+
+def _local(problem) -> np.ndarray | None:
+    """Parameters that act on each bin, (n_bins, n_local), where scalings fall apart into groups."""
+    if not problem.scaling.blocks:
+        return None
+    return np.array([np.flatnonzero(chain_rule(problem, k).any(axis=0)) for k in range(len(problem.experiment.bins))])
 
 
 def chain_rule(problem: Problem, k: int) -> np.ndarray:

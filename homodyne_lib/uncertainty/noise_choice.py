@@ -58,12 +58,15 @@ class NoiseChoice(NamedTuple):
         Sum of squares of the weighted residuals, and of their stripes.
     bread : ndarray
         H⁻¹, as in (U2) of docs/uncertainty.md.
+    places : ndarray of int, shape (n_bins, n_local), or None
+        Parameters that act on each bin, where most act on few bins; all others have zeros in its matrices.
     """
 
     noises: Sequence[PixelNoise]
     chi2: np.ndarray
     stripes: np.ndarray
     bread: np.ndarray
+    places: np.ndarray | None = None
 
     def _kind(self, units, freedom) -> NoiseKind:
         """Noise as strong as the residuals, from (total, score, stripes, cross) of noise of strength one at each angle (U8).
@@ -71,15 +74,30 @@ class NoiseChoice(NamedTuple):
         Residuals are r = e - J H⁻¹ s, where s is the score of all angles.
         """
         bread = self.bread
-        covariances = [bread @ score @ bread for _, score, _, _ in units]
-        squares = np.array([[np.sum(noise.hessian * cov) for cov in covariances] for noise in self.noises])
-        stripes = np.array([[np.sum(noise.among_stripes * cov) for cov in covariances] for noise in self.noises])
+        squares, stripes = self._taken([score for _, score, _, _ in units])
         for k, (total, score, stripe, cross) in enumerate(units):
             squares[k, k] += total - 2.0 * np.sum(bread * score)
             stripes[k, k] += stripe - 2.0 * np.sum(bread * cross)
         strength = np.linalg.solve(squares, self.chi2)
         score = sum(x * unit[1] for x, unit in zip(strength, units, strict=True))
         return NoiseKind(bread @ score @ bread, score, strength, stripes @ strength, np.array(freedom))
+
+    def _taken(self, scores) -> tuple[np.ndarray, np.ndarray]:
+        """What noise of each bin, with the score covariance ``scores``, moves through the fit into squares and stripes of all."""
+        bread, places = self.bread, self.places
+        hessians, stripes = ([getattr(noise, name) for noise in self.noises] for name in ("hessian", "among_stripes"))
+        if places is None:
+            covariances = [bread @ score @ bread for score in scores]
+            return tuple(np.array([[np.sum(m * c) for c in covariances] for m in part]) for part in (hessians, stripes))
+        blocks = places[:, :, None], places[:, None, :]
+        local = [
+            np.array([m[np.ix_(at, at)] for m, at in zip(part, places, strict=True)]) for part in (hessians, stripes)
+        ]
+        moved = []
+        for score, at in zip(scores, places, strict=True):
+            covariance = bread[:, at] @ score[np.ix_(at, at)] @ bread[at]
+            moved.append([np.einsum("kab,kab->k", part, covariance[blocks]) for part in local])
+        return tuple(np.array(part).T for part in zip(*moved, strict=True))
 
     def independent(self) -> NoiseKind:
         """Noise that is independent in every entry of c2."""

@@ -156,7 +156,7 @@ def _compared(names, step, covariance, own, of_squares) -> Agreement:
     wide = value > _LEAST_EIGENVALUE
     along = vector[:, wide].T @ (known.T @ step / size)
     chi2, freedom = float(np.sum(along**2 / value[wide])), int(wide.sum())
-    spread = np.sqrt(np.diag(known @ known.T @ covariance @ known @ known.T))
+    spread = np.sqrt(np.maximum(np.diag(known @ known.T @ covariance @ known @ known.T), 0.0))
     differences = np.divide(known @ known.T @ step, spread, out=np.zeros_like(step), where=spread > 0.0)
     gains = np.sqrt(np.diag(of_squares) / np.maximum(np.diag(own), _TINY))
     return Agreement(names, differences, chi2, freedom, float(chdtrc(max(freedom, 1), chi2)), gains)

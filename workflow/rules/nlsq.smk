@@ -51,6 +51,7 @@ rule fit_nlsq:
         settings=config["nlsq"],
         scaling=config["scaling"],
         shear_convention=config["shear_convention"],
+        q_exponent=config["q_exponent"],
         uncertainty=config["uncertainty"],
         estimator=config["estimator"],
         seed=config["seed"],

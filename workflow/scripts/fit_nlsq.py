@@ -7,6 +7,7 @@ from job_log import RESULT
 from homodyne_lib.io.canonical_file import open_correlations, read_correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.results.scalings import QuantileScaling
+from homodyne_lib.steps.apart import with_parts
 from homodyne_lib.steps.calibrated import calibrated
 from homodyne_lib.steps.fitted import fitted
 
@@ -20,13 +21,13 @@ def fit(paths, output, *, calibration, threads, progress, **settings):
     data, quantiles = Compressed.read(paths.nodes), QuantileScaling.read(paths.scaling)
     with open_correlations(paths.c2) as record:
         result = fitted(record, data, quantiles, progress=progress, **settings)
+    shared = {name: settings[name] for name in ("fourier_order", "fixed", "bounds", "max_evaluations")}
+    shared |= {"threads": threads, "progress": progress}
+    record = read_correlations(paths.c2)
     if calibration is not None:
-        shared = {name: settings[name] for name in ("fourier_order", "fixed", "bounds", "max_evaluations")}
-        record = read_correlations(paths.c2)
-        result = calibrated(
-            result, record, data, quantiles, threads=threads, progress=progress, **calibration, **shared
-        )
+        result = calibrated(result, record, data, quantiles, **calibration, **shared)
         result.calibration.write(output.calibration)
+    result = with_parts(result, record, data, quantiles, starts=settings["starts"], seed=settings["seed"], **shared)
     result.write(output.nlsq)
     progress(RESULT + in_short(result))
 
@@ -50,6 +51,7 @@ script_support.run(
         progress=log,
         analysis_mode=job.params.row["analysis_mode"],
         shear_convention=job.params.shear_convention,
+        q_exponent=None if job.params.q_exponent == "free" else float(job.params.q_exponent),
         seed=job.params.seed,
         **job.params.scaling,
         **job.params.settings,
