@@ -8,7 +8,7 @@ import numpy as np
 
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.geometry import PhysicsFactors
-from homodyne_lib.model.kernels import BROWNIAN
+from homodyne_lib.model.kernels import BROWNIAN, beside_brownian
 from homodyne_lib.model.layouts import PairLayout
 
 __all__ = ["Experiment", "Factors"]
@@ -39,8 +39,8 @@ class Experiment(NamedTuple):
     bins : Bins
     wq_dt, sinc_prefactor : ndarray, shape (n_bins,)
         ½ q² dt [s/Å²] and q L dt / 2π [s]; the latter is 0 where there is no gap.
-    log_q : ndarray, shape (n_bins,), or None
-        Logarithm of q over the reference, from which a power of q counts; None where that is no parameter.
+    q_ratio : ndarray, shape (n_bins,), or None
+        q over the reference, from which a power of q counts; None where that is no parameter.
     """
 
     time: np.ndarray
@@ -48,7 +48,7 @@ class Experiment(NamedTuple):
     bins: Bins
     wq_dt: np.ndarray
     sinc_prefactor: np.ndarray
-    log_q: np.ndarray | None
+    q_ratio: np.ndarray | None
 
     @classmethod
     def of(
@@ -70,11 +70,11 @@ class Experiment(NamedTuple):
         # Without flow the gap does not enter; 1 Å only satisfies the positivity check.
         factors = [PhysicsFactors.from_config(q, gap or 1.0, dt, validate=False).to_tuple() for q in bins.q]
         wq_dt, sinc_prefactor = np.array(factors).T
-        log_q = np.log(bins.q / bins.reference_q)
+        q_ratio = bins.q / bins.reference_q
         if q_exponent not in (None, BROWNIAN):
-            wq_dt = wq_dt * np.exp((q_exponent - BROWNIAN) * log_q)
+            wq_dt = wq_dt * beside_brownian(q_ratio, q_exponent)
         of_flow = sinc_prefactor if gap else 0.0 * sinc_prefactor
-        return cls(time, frames, bins, wq_dt, of_flow, log_q if q_exponent is None else None)
+        return cls(time, frames, bins, wq_dt, of_flow, q_ratio if q_exponent is None else None)
 
     @property
     def phi(self) -> np.ndarray:
@@ -122,12 +122,12 @@ class Experiment(NamedTuple):
     def model_layout(self, time, earlier, later) -> PairLayout:
         """Pairs of frames, (N,), for all models, (n_models, 1)."""
         first = self.model_bins
-        log_q = None if self.log_q is None else self.log_q[first, None]
-        return PairLayout(time, earlier, later, self.phi[first, None], log_q)
+        q_ratio = None if self.q_ratio is None else self.q_ratio[first, None]
+        return PairLayout(time, earlier, later, self.phi[first, None], q_ratio)
 
     def layout_of(self, k: int, earlier, later) -> PairLayout:
         """Pairs of frames of one bin."""
-        return PairLayout(self.time, earlier, later, self.phi[k], None if self.log_q is None else self.log_q[k])
+        return PairLayout(self.time, earlier, later, self.phi[k], None if self.q_ratio is None else self.q_ratio[k])
 
     def factors_of(self, k: int) -> Factors:
         """Factors of one bin."""

@@ -114,7 +114,7 @@ class Nodes:
         """Values of u at some nodes, and the derivatives by each field."""
         n = self.weight[cut].size
         padded = [np.resize(field[cut], _CHUNK) if np.ndim(field) else field for field in fields]
-        about = self.layout.phi, self.wq_dt, self.sinc_prefactor, self.convention, self.layout.log_q
+        about = self.layout.phi, self.wq_dt, self.sinc_prefactor, self.convention, self.layout.q_ratio
         u, partials = _partials(padded, *about)
         return np.asarray(u)[:, :n], np.asarray(partials)[..., :n]
 
@@ -133,12 +133,12 @@ def _field_slopes(params, layout) -> list[list[tuple[int, np.ndarray]]]:
 
 
 @partial(jitted, static_argnums=4, compiler_options=_COMPILER)
-def _partials(fields, phi, wq_dt, sinc_prefactor, convention, log_q):
+def _partials(fields, phi, wq_dt, sinc_prefactor, convention, q_ratio):
     jax = load_jax()
     jnp = jax.numpy
 
     def u_of(*fields):
-        return kernels.g1_of_fields(fields, phi, wq_dt, sinc_prefactor, convention, log_q) ** 2
+        return kernels.g1_of_fields(fields, phi, wq_dt, sinc_prefactor, convention, q_ratio) ** 2
 
     u, push = jax.linearize(u_of, *fields)
     zero = [jnp.zeros_like(field) for field in fields]

@@ -47,8 +47,8 @@ class Bins:
     @property
     def group(self) -> np.ndarray:
         """Number of the group of each bin, from 0, shape (n_bins,)."""
-        new = (np.diff(self.repeat, prepend=self.repeat[:1]) != 0) | (np.diff(self.q, prepend=self.q[:1]) != 0)
-        return np.cumsum(new)
+        _, first, group = np.unique([self.repeat, self.q], axis=1, return_index=True, return_inverse=True)
+        return np.argsort(np.argsort(first))[group.ravel()]
 
     @property
     def groups(self) -> list[np.ndarray]:
@@ -76,7 +76,7 @@ class Bins:
     def reference_q(self) -> float:
         """Geometric mean of the q of the rings, about which D may vary with q [1/Å]."""
         rings = self.rings
-        return float(rings[0] if rings.size == 1 else np.exp(np.mean(np.log(rings))))
+        return float(rings[0] if rings.size == 1 else np.prod(rings) ** (1.0 / rings.size))
 
     def named(self, k: int) -> str:
         """What a bin is called in a sentence: its angle; with its q and its file where there are several."""

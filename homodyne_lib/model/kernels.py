@@ -28,6 +28,7 @@ __all__ = [
     "N_FLOW",
     "SHEAR_CONVENTIONS",
     "ShearConvention",
+    "beside_brownian",
     "convention_in_words",
     "cumulative_diffusion",
     "cumulative_shear",
@@ -177,6 +178,11 @@ def pair_fields(params, layout: PairLayout) -> tuple:
     return diffusion, _pair_integral(cumulative_shear(params, layout.time), layout), params[6], *power
 
 
+def beside_brownian(q_ratio, power):
+    """Factor on ½ q² dt where the decay goes with another power of q than 2, the same at the reference q."""
+    return q_ratio ** (power - BROWNIAN)
+
+
 def _flows(params) -> bool:
     return params.shape[0] >= N_FLOW
 
@@ -186,10 +192,10 @@ def _power(params):
     return params[-1] if params.shape[0] in (N_DIFFUSION + 1, N_FLOW + 1) else None
 
 
-def _decay(integral, wq_dt, power, log_q):
+def _decay(integral, wq_dt, power, q_ratio):
     xp = array_namespace(integral, power)
     if power is not None:
-        wq_dt = wq_dt * xp.exp((power - BROWNIAN) * log_q)
+        wq_dt = wq_dt * beside_brownian(q_ratio, power)
     log_g1 = -wq_dt * integral
     return safe_exp(xp.where(xp.real(log_g1) > 0.0, 0.0, log_g1))
 
@@ -205,7 +211,7 @@ def g1_diffusion(params, layout: PairLayout, wq_dt):
     Parameters
     ----------
     params : array, shape (≥ 3,)
-        D0 [Å²/s], alpha, D_offset [Å²/s], ...; 4 or 8 with the power of q last, which counts from ``layout.log_q``.
+        D0 [Å²/s], alpha, D_offset [Å²/s], ...; 4 or 8 with the power of q last, which counts from ``layout.q_ratio``.
     layout : PairLayout
     wq_dt : float
         ½ q² dt [s/Å²]
@@ -215,7 +221,7 @@ def g1_diffusion(params, layout: PairLayout, wq_dt):
     array, broadcast shape of the frame indices
     """
     integral = _pair_integral(cumulative_diffusion(params, layout.time), layout)
-    return _decay(integral, wq_dt, _power(params), layout.log_q)
+    return _decay(integral, wq_dt, _power(params), layout.q_ratio)
 
 
 def g1_shear(params, layout: PairLayout, sinc_prefactor, convention: str = "spec"):
@@ -251,12 +257,12 @@ def g1_total(params, layout: PairLayout, wq_dt, sinc_prefactor, convention: str 
     return _product(g1_diffusion(params, layout, wq_dt), g1_shear(params, layout, sinc_prefactor, convention))
 
 
-def g1_of_fields(fields, phi, wq_dt, sinc_prefactor, convention: str = "spec", log_q=None):
+def g1_of_fields(fields, phi, wq_dt, sinc_prefactor, convention: str = "spec", q_ratio=None):
     """:func:`g1_total` from :func:`pair_fields`, at angles ``phi`` [deg] that broadcast with the integrals."""
     diffusion, *others = fields
     power = others.pop() if len(others) % 2 else None
     shear = _shear_factor(*others, phi, sinc_prefactor, convention) if others else 1.0
-    return _product(_decay(diffusion, wq_dt, power, log_q), shear)
+    return _product(_decay(diffusion, wq_dt, power, q_ratio), shear)
 
 
 def _product(decay, shear):

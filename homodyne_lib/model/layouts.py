@@ -32,15 +32,15 @@ class PairLayout(NamedTuple):
         Frames of each pair, broadcastable with ``phi``.
     phi : array
         Angles [deg].
-    log_q : array or None
-        Logarithm of q over the reference, broadcastable with ``phi``; None where no power of q is a parameter.
+    q_ratio : array or None
+        q over the reference, broadcastable with ``phi``; None where no power of q is a parameter.
     """
 
     time: Any
     idx1: Any
     idx2: Any
     phi: Any
-    log_q: Any = None
+    q_ratio: Any = None
 
 
 def _angles(phi):

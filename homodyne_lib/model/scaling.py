@@ -130,7 +130,7 @@ def _fixed(mode, n_phi, contrast, offset) -> PerAngleScaling:
 def _joined(parts: list[PerAngleScaling]) -> PerAngleScaling:
     """Scaling of several groups of bins from that of each."""
     sizes = [len(part.suffixes) for part in parts]
-    blocks = tuple(map(tuple, np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])))
+    blocks = tuple(tuple(range(sum(sizes[:k]), sum(sizes[: k + 1]))) for k in range(len(sizes)))
     if parts[0].fixed is not None:
         fixed = np.concatenate([part.fixed for part in parts], axis=1)
         return PerAngleScaling(parts[0].mode, np.empty((fixed.shape[1], 0)), (), fixed)

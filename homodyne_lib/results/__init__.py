@@ -1,7 +1,7 @@
 """What the result files hold, as objects that read and write their own file.
 
 ===============================================================  ===========================================
-:class:`~homodyne_lib.results.fits.QuantileScaling`              scaling.json
+:class:`~homodyne_lib.results.scalings.QuantileScaling`          scaling.json
 :class:`~homodyne_lib.results.fits.Fit`                          nlsq.json
 :class:`~homodyne_lib.results.calibrations.Calibration`          calibration.json
 :class:`~homodyne_lib.results.posteriors.Posterior`              posterior.nc, cmc.json and parameters.csv

@@ -14,7 +14,8 @@ from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model.parameters import unit_of
 from homodyne_lib.results.calibrations import Calibration, Covariance
 from homodyne_lib.results.fit_checks import FitAgreement, FlowTest, MisfitReport
-from homodyne_lib.results.fits import AngleScaling, Fit, FittedParameter
+from homodyne_lib.results.fits import Fit, FittedParameter
+from homodyne_lib.results.scalings import AngleScaling
 from homodyne_lib.uncertainty.calibration import NoiseCalibration
 from homodyne_lib.uncertainty.two_fits import Agreement
 

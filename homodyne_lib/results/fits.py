@@ -12,7 +12,6 @@ from homodyne_lib.fitting.certificate import Certificate
 from homodyne_lib.fitting.speckle_fit import MetricState
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
-from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.curves import CURVES
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import is_static
@@ -20,53 +19,15 @@ from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.model.scaling import PerAngleScaling, per_angle_scaling
 from homodyne_lib.results.calibrations import Calibration, Covariance
 from homodyne_lib.results.fit_checks import FitAgreement, FlowTest, MisfitReport
+from homodyne_lib.results.scalings import AngleScaling, QuantileScaling
 from homodyne_lib.results.shown import Shown, number
 from homodyne_lib.results.typed_json import IN_MEMORY, OPTIONAL_KEY, JsonFile
 
 __all__ = [
-    "AngleScaling",
     "Fit",
     "FitInput",
     "FittedParameter",
-    "QuantileScaling",
 ]
-
-
-@dataclass(frozen=True, eq=False)
-class QuantileScaling(JsonFile):
-    """Contrast and offset estimated from quantiles; the content of scaling.json.
-
-    Attributes
-    ----------
-    phi, q : ndarray, shape (n_bins,)
-        [deg], [1/Å]
-    repeat : ndarray of int, shape (n_bins,)
-        Number of the file, from 0.
-    contrast, offset : ndarray, shape (n_bins,)
-    warnings : list of str
-        Where an estimate is not to be trusted.
-    """
-
-    phi: np.ndarray
-    q: np.ndarray
-    repeat: np.ndarray
-    contrast: np.ndarray
-    offset: np.ndarray
-    warnings: list[str]
-
-    @property
-    def bins(self) -> Bins:
-        """Repeat, q and angle of each bin."""
-        return Bins(self.repeat, self.q, self.phi)
-
-    def per_angle(self, mode: str, fourier_order: int) -> PerAngleScaling:
-        """Contrast and offset over the angles in a mode (:func:`~homodyne_lib.model.scaling.per_angle_scaling`)."""
-        groups = self.bins.groups
-        return per_angle_scaling(mode, self.phi, self.contrast, self.offset, fourier_order, groups)
-
-    def warnings_in(self, mode: str) -> list[str]:
-        """Warnings that bear on a fit in a mode: only where contrast and offset are held do they lean on the estimates."""
-        return self.warnings if mode.startswith("constant") else []
 
 
 @dataclass(frozen=True)
@@ -85,33 +46,6 @@ class FittedParameter:
     error: float
     unit: str
     at_bound: bool
-
-
-@dataclass(frozen=True, eq=False)
-class AngleScaling:
-    """Fitted contrast and offset of each angle, with the errors of independent residuals.
-
-    Attributes
-    ----------
-    phi, q : ndarray, shape (n_bins,)
-        [deg], [1/Å]
-    repeat : ndarray of int, shape (n_bins,)
-        Number of the file, from 0.
-    contrast, contrast_error, offset, offset_error : ndarray, shape (n_bins,)
-    """
-
-    phi: np.ndarray
-    q: np.ndarray
-    repeat: np.ndarray
-    contrast: np.ndarray
-    contrast_error: np.ndarray
-    offset: np.ndarray
-    offset_error: np.ndarray
-
-    @property
-    def bins(self) -> Bins:
-        """Repeat, q and angle of each bin."""
-        return Bins(self.repeat, self.q, self.phi)
 
 
 @dataclass(frozen=True, eq=False)

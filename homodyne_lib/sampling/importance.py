@@ -15,7 +15,8 @@ from arviz_stats.base import array_stats
 
 from homodyne_lib.sampling.compilation import RUN_OFTEN, over_draws
 from homodyne_lib.sampling.consensus import Consensus, cholesky_factor
-from homodyne_lib.sampling.density import ScalingGroups, ShardDensity, conditional_draws, marginal
+from homodyne_lib.sampling.density import ShardDensity, conditional_draws, marginal
+from homodyne_lib.sampling.scaling_groups import ScalingGroups
 from homodyne_lib.sampling.shard_files import Proposals
 
 __all__ = ["MAX_PARETO_K", "propose", "reweighted", "shard_terms"]

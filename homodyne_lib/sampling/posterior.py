@@ -30,8 +30,9 @@ from homodyne_lib.model.matrices import map_eigenvalues, unit_diagonal
 from homodyne_lib.model.scales import prior_normal
 from homodyne_lib.sampling.compilation import over_draws
 from homodyne_lib.sampling.coordinates import Coordinates, derivatives, params_of_draws
-from homodyne_lib.sampling.density import Density, ScalingGroups, ShardDensity
+from homodyne_lib.sampling.density import Density, ShardDensity
 from homodyne_lib.sampling.posterior_mode import climb
+from homodyne_lib.sampling.scaling_groups import ScalingGroups
 
 __all__ = ["ShardPosterior"]
 

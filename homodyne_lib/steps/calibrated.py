@@ -13,7 +13,8 @@ from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import Problem, make_problem
 from homodyne_lib.results.fit_records import agreement_record, calibration_record, fit_record, gain_in_words
-from homodyne_lib.results.fits import Fit, QuantileScaling
+from homodyne_lib.results.fits import Fit
+from homodyne_lib.results.scalings import QuantileScaling
 from homodyne_lib.uncertainty.calibration import NoiseCalibration, calibrate
 from homodyne_lib.uncertainty.two_fits import compare_fits
 

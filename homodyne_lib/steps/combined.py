@@ -15,9 +15,9 @@ from homodyne_lib.results.posteriors import Posterior
 from homodyne_lib.results.sampler_reports import Agreement, FailedShard, SamplerReport, ShardReport
 from homodyne_lib.sampling.consensus import cholesky_factor, combine_shards
 from homodyne_lib.sampling.coordinates import Coordinates
-from homodyne_lib.sampling.density import ScalingGroups
 from homodyne_lib.sampling.importance import MAX_PARETO_K, reweighted
 from homodyne_lib.sampling.sandwich import adjust_draws
+from homodyne_lib.sampling.scaling_groups import ScalingGroups
 from homodyne_lib.sampling.shard_files import Proposals, ShardDraws
 
 __all__ = ["Outcome", "combined", "usable_shards"]

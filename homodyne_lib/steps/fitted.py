@@ -11,8 +11,9 @@ from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model.parameters import is_static
 from homodyne_lib.results.fit_records import fit_record, flow_test
-from homodyne_lib.results.fits import Fit, FitInput, QuantileScaling
+from homodyne_lib.results.fits import Fit, FitInput
 from homodyne_lib.results.misfit_words import misfit_report
+from homodyne_lib.results.scalings import QuantileScaling
 
 __all__ = ["fitted"]
 

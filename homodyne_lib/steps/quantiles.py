@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.prepare.quantiles import estimate_scaling_from_matrices
-from homodyne_lib.results.fits import QuantileScaling
+from homodyne_lib.results.scalings import QuantileScaling
 
 __all__ = ["quantile_scaling"]
 

@@ -13,8 +13,9 @@ from homodyne_lib.fitting.speckle_fit import in_frozen_metric
 from homodyne_lib.io.correlations import Correlations, RowBand
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import make_problem
-from homodyne_lib.results.fits import Fit, QuantileScaling
+from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.posterior_records import MIN_ESS, chain_diagnostics
+from homodyne_lib.results.scalings import QuantileScaling
 from homodyne_lib.sampling.consensus import combine_shards
 from homodyne_lib.sampling.importance import propose, shard_terms
 from homodyne_lib.sampling.nuts import sample_shard

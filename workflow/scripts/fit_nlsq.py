@@ -6,7 +6,7 @@ from job_log import RESULT
 
 from homodyne_lib.io.canonical_file import open_correlations, read_correlations
 from homodyne_lib.likelihood.compression import Compressed
-from homodyne_lib.results.fits import QuantileScaling
+from homodyne_lib.results.scalings import QuantileScaling
 from homodyne_lib.steps.calibrated import calibrated
 from homodyne_lib.steps.fitted import fitted
 

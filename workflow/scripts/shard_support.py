@@ -2,7 +2,8 @@
 
 from homodyne_lib.io.canonical_file import open_correlations, read_correlations
 from homodyne_lib.likelihood.compression import Compressed
-from homodyne_lib.results.fits import Fit, QuantileScaling
+from homodyne_lib.results.fits import Fit
+from homodyne_lib.results.scalings import QuantileScaling
 from homodyne_lib.sampling.shard_files import read_shard
 from homodyne_lib.steps.sampled import shard_posterior
 

@@ -16,9 +16,10 @@ from homodyne_lib.io.hdf5 import open_hdf5
 from homodyne_lib.model.curves import CURVES, rate_slopes
 from homodyne_lib.model.frames import frame_offsets
 from homodyne_lib.results.calibrations import Calibration
-from homodyne_lib.results.fits import Fit, QuantileScaling
+from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.posteriors import Posterior, rate_times, rates_side_by_side
 from homodyne_lib.results.sampler_reports import SamplerReport
+from homodyne_lib.results.scalings import QuantileScaling
 
 __all__ = ["Dataset"]
 
