@@ -51,7 +51,7 @@ def write_results(folder, mode, detected=None, phi=PHI, n_shards=1):
     record = small_record([TRUTH[name] for name in names], GAP if laminar else None, phi)
     n = len(phi)
     write_correlations(folder / "c2.h5", record)
-    scaling = {"phi": phi, "contrast": [0.3] * n, "offset": [1.0] * n}
+    scaling = {"phi": phi, "q": [Q] * n, "repeat": [0] * n, "contrast": [0.3] * n, "offset": [1.0] * n}
     write_json(folder / "scaling.json", scaling | {"warnings": ["phi = 0 deg: biased."]})
     coefficients = {f"contrast_{k}": 0.3 for k in range(n)} | {f"offset_{k}": 1.0 for k in range(n)}
     nlsq = {

@@ -156,7 +156,9 @@ def describe(path: Path, catalogue: Catalogue, rings: list[Ring]) -> list[str]:
         lines.append(
             f"Time between frames, with stride and averaging: {catalogue.frame_time:.10g} s, as the file states."
         )
-    lines += [f"{name}: {value}" for name, value in catalogue.sample.items()]
+    lines += [f"{name}: {value}" for name, value in catalogue.stated.items()]
+    if catalogue.sample.in_words:
+        lines.append(f"Of the sample the results will state: {catalogue.sample.in_words}.")
     # Without a wavevector in the file the note says which one was used, and here it was any.
     notes = [note for ring in rings if ring.record and ring.q for note in ring.record.notes]
     faults = [f"q = {ring.q_text} 1/Å cannot be analysed: {ring.fault}" for ring in rings if ring.fault]

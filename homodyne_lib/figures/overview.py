@@ -68,7 +68,7 @@ def main_figures(
     if posterior is not None:
         times = rate_times(comparison.duration, record.dt)
         rates = {curve: rates_side_by_side(curve, times, record.dt, fit, posterior, known) for curve in fit.curves}
-        figures["rates"] = rates_over_time(times, rates)
+        figures["rates"] = rates_over_time(times, rates, record.sample.shear_rate)
     if len(record.phi) > 1:
         flow = fit.flow_test is not None and fit.flow_test.detected
         direction = fit.values["phi0"] if flow else None

@@ -19,7 +19,9 @@ _SMALL = 4.5  # letters of a sign
 
 
 @styled
-def rates_over_time(time, rates: Mapping[str, Mapping[str, np.ndarray | None]]) -> Figure:
+def rates_over_time(
+    time, rates: Mapping[str, Mapping[str, np.ndarray | None]], set_rate: float | None = None
+) -> Figure:
     """Draw D(t), and γ̇(t) if there is one, with their bands.
 
     Parameters
@@ -29,6 +31,8 @@ def rates_over_time(time, rates: Mapping[str, Mapping[str, np.ndarray | None]]) 
     rates : mapping
         ``"D"`` [Å²/s] and perhaps ``"gamma_dot"`` [1/s] -> ``draws`` of shape (n_draws, n), ``fit`` of shape (n,) and
         ``truth`` of that shape or None.
+    set_rate : float, optional
+        Shear rate of a rheometer, drawn as a line beside γ̇(t) [1/s].
 
     Returns
     -------
@@ -46,6 +50,9 @@ def rates_over_time(time, rates: Mapping[str, Mapping[str, np.ndarray | None]]) 
         if shown["truth"] is not None:
             axes.plot(time, shown["truth"], "--", color=CYCLE["truth"], label="truth of the simulation")
         lowest, highest = np.min(wide), np.max(wide)
+        if curve == "gamma_dot" and set_rate is not None:
+            axes.axhline(set_rate, ls="-.", color=CYCLE["estimate"], label=f"rheometer, {set_rate:.3g} 1/s")
+            lowest, highest = min(lowest, set_rate), max(highest, set_rate)
         axes.set(xscale="log", xlabel="$t$ [s]", ylabel=RATE_LABELS[curve], xlim=(time[0], time[-1]))
         label_log_axis(axes.xaxis)
         if lowest > 0 and _LOG_FROM < highest / lowest < 1e4:
@@ -53,8 +60,8 @@ def rates_over_time(time, rates: Mapping[str, Mapping[str, np.ndarray | None]]) 
         else:
             axes.set_ylim(0, 1.08 * highest)
             axes.ticklabel_format(axis="y", scilimits=(-3, 4), useMathText=True)
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=4 if len(rates) > 1 else 2)
+    shown = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(shown.values(), shown, loc="outside upper center", ncols=5 if len(rates) > 1 else 2)
     return figure
 
 

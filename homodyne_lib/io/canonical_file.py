@@ -1,7 +1,8 @@
 """The canonical HDF5 file, which keeps a record of two-time correlations.
 
 The file is flat: each field of :class:`~homodyne_lib.io.correlations.Correlations` is a data set of that name, with its
-``unit`` as an attribute; texts are attributes of the root. Equal records give equal bytes.
+``unit`` as an attribute; texts are attributes of the root. What is known of the sample stands beside them, and nothing stands
+for what is not known. Equal records give equal bytes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from homodyne_lib.io.correlations import SCALARS, Correlations, refuse_contradictions
 from homodyne_lib.io.hdf5 import File, InputError, get_dataset, open_hdf5, read_attributes
 from homodyne_lib.io.hdf5_writing import create_hdf5, write_attribute, write_dataset
+from homodyne_lib.io.sample import SAMPLE_NUMBERS, Sample
 
 __all__ = [
     "CANONICAL",
@@ -67,9 +69,40 @@ def write_correlations(path: str | os.PathLike, correlations: Correlations) -> N
             # Noise packs to four fifths at best, and every stage would wait for it.
             chunks = {"chunks": (1, 1, value.shape[-1])} if name == "c2" else {}
             write_dataset(file, name, value, unit, **chunks)
+        _write_sample(file, correlations.sample)
         texts = {name: getattr(correlations, name) for name in _TEXTS}
         for name, value in ({"layout": _LAYOUT} | texts | {"notes": list(correlations.notes)}).items():
             write_attribute(file, name, value)
+
+
+def _write_sample(file: File, sample: Sample) -> None:
+    """Write the numbers that are known of a sample, and its name as the root attribute ``sample``."""
+    for field, (name, unit) in SAMPLE_NUMBERS.items():
+        if (value := getattr(sample, field)) is not None:
+            write_dataset(file, name, value, unit)
+    if sample.name is not None:
+        write_attribute(file, "sample", sample.name)
+
+
+def _read_sample(file: File) -> Sample:
+    """What :func:`_write_sample` wrote; files from before it state nothing."""
+    known = {field: float(_one_number(file, name)) for field, (name, _) in SAMPLE_NUMBERS.items() if name in file}
+    name = read_attributes(file, "/").get("sample")
+    return Sample(name=name if name is None else str(name), **known)
+
+
+def _one_number(file: File, name: str) -> np.number:
+    """A data set that is one number.
+
+    Raises
+    ------
+    InputError
+        When it is several.
+    """
+    value = get_dataset(file, name)[()]
+    if np.ndim(value):
+        raise InputError(f"{name} has the shape {np.shape(value)}, but it must be one number; write the file again.")
+    return value
 
 
 def read_header(file: File) -> dict[str, object]:
@@ -93,12 +126,7 @@ def read_header(file: File) -> dict[str, object]:
     header = dict.fromkeys(CANONICAL_OPTIONAL)
     for name in CANONICAL:
         if name in file and name != "c2":
-            value = get_dataset(file, name)[()]
-            if name in SCALARS and np.ndim(value):
-                raise InputError(
-                    f"{name} has the shape {np.shape(value)}, but it must be one number; write the file again."
-                )
-            header[name] = float(value) if name in SCALARS else value
+            header[name] = float(_one_number(file, name)) if name in SCALARS else get_dataset(file, name)[()]
     n_bins = np.size(header["phi"])
     if header["repeat"] is None:
         header["repeat"] = np.zeros(n_bins, dtype=np.int64)
@@ -106,7 +134,7 @@ def read_header(file: File) -> dict[str, object]:
         header["q"] = np.full(n_bins, header["q"])
     refuse_contradictions(header, get_dataset(file, "c2").shape)
     header.update({name: attributes[name] for name in _TEXTS})
-    return header | {"notes": tuple(attributes["notes"])}
+    return header | {"notes": tuple(attributes["notes"]), "sample": _read_sample(file)}
 
 
 def read_correlations(path: str | os.PathLike) -> Correlations:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from homodyne_lib.io.input_files import InputError
+from homodyne_lib.io.sample import Sample
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.frames import frame_offsets
 
@@ -53,6 +54,8 @@ class Correlations:
         Number of detector pixels in each bin, shape (n_bins,), int64; None where the source does not state it.
     repeat : numpy.ndarray or int
         Number of the file of each bin, from 0, shape (n_bins,), int64; a number serves for all bins.
+    sample : Sample
+        What the file states of the sample.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class Correlations:
     notes: tuple[str, ...] = ()
     pixels: np.ndarray | None = None
     repeat: np.ndarray = field(default_factory=lambda: np.zeros((), dtype=np.int64))
+    sample: Sample = field(default_factory=Sample)
 
     def __post_init__(self) -> None:
         """Give q and the repeat to each bin, and refuse a record that contradicts itself."""

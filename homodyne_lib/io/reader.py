@@ -115,6 +115,7 @@ def _read_file(path, format, wanted, frames, dt, stator_rotor_gap) -> Correlatio
             **_carried_over(catalogue.header, c2, chosen, rows),
             notes=(*catalogue.notes, *notes, *lost, *compare_dt(dt, catalogue.frame_time)),
             pixels=None if catalogue.pixels is None else catalogue.pixels[chosen],
+            sample=catalogue.sample,
         )
         check_values(record)
     return record

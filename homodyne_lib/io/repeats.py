@@ -13,6 +13,7 @@ import numpy as np
 
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.io.input_files import InputError
+from homodyne_lib.io.sample import common_sample
 from homodyne_lib.model.frames import frame_ranges
 
 __all__ = ["Header", "compare_dt", "joined", "paths_of", "require_alike"]
@@ -110,6 +111,7 @@ def joined(records: Sequence[Correlations]) -> Correlations:
         source=", ".join(part.source for part in parts),
         source_sha256=", ".join(part.source_sha256 for part in parts),
         notes=tuple(f"{part.source}: {note}" for part in parts for note in part.notes),
+        sample=common_sample([part.sample for part in parts]),
     )
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "convention_in_words",
     "cumulative_diffusion",
     "cumulative_shear",
+    "factors_to_other_convention",
     "g1_diffusion",
     "g1_of_fields",
     "g1_shear",
@@ -80,8 +81,8 @@ SHEAR_CONVENTIONS = {
 """``spec``: as the specification writes it. ``published``: uniform shear across the gap, once. Γ = ∫γ̇ dt."""
 
 
-def convention_in_words(name: str) -> str:
-    """Name the convention of a shear rate, with the factor to the other one.
+def factors_to_other_convention(name: str) -> tuple[str, tuple[float, float]]:
+    """The other convention, and by which factors it makes the shear rate of the same decay larger.
 
     The same decay has rates inverse to phase_scale √power where phases are small, as 1 - sinc^p(s x) = p (s x)²/6 there, and
     inverse to phase_scale where the first null lies.
@@ -93,14 +94,33 @@ def convention_in_words(name: str) -> str:
 
     Returns
     -------
-    str
+    other : str
+    factors : tuple of float
+        The smaller and the larger one.
     """
     own = get_shear_convention(name)
     other_name, other = next(item for item in SHEAR_CONVENTIONS.items() if item[0] != name)
     null = own.phase_scale / other.phase_scale
-    factors = sorted(max(f, 1 / f) for f in (null, null * math.sqrt(own.power / other.power)))
-    size = "smaller" if null < 1 else "larger"
-    return f"convention {name}; by {other_name} {factors[0]:.1f} to {factors[1]:.1f} times {size}"
+    low, high = sorted((null, null * math.sqrt(own.power / other.power)))
+    return other_name, (low, high)
+
+
+def convention_in_words(name: str) -> str:
+    """Name the convention of a shear rate, with the factor to the other one.
+
+    Parameters
+    ----------
+    name : str
+        ``spec`` or ``published``.
+
+    Returns
+    -------
+    str
+    """
+    other, factors = factors_to_other_convention(name)
+    low, high = sorted(max(factor, 1 / factor) for factor in factors)
+    size = "smaller" if factors[0] < 1 else "larger"
+    return f"convention {name}; by {other} {low:.1f} to {high:.1f} times {size}"
 
 
 def get_shear_convention(name: str) -> ShearConvention:

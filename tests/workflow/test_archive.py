@@ -29,7 +29,7 @@ STAGES = [
     *("ingest", "correct_diagonal", "estimate_scaling", "compress", "fit_nlsq", "sample_shard.0-of-1"),
     *("combine_shards", "write_report"),
 ]
-COLUMN, MISSING = "temperature [K]", "stress [Pa]"
+COLUMN, MISSING = "salt [mM]", "stress [Pa]"
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess:

@@ -49,7 +49,13 @@ def test_rows_of_each_ring_are_printed_and_can_be_read(two_rings, tmp_path):
     (tmp_path / "config").mkdir()
     done = look("--directory", tmp_path, two_rings)
     assert done.returncode == 0, done.stderr
-    for words in ("Layout aps-legacy, 6 bins in 2 rings", "2.5 s", "temperature_A: 25.5 C", "-60, 0, 60"):
+    for words in (
+        "Layout aps-legacy, 6 bins in 2 rings",
+        "2.5 s",
+        "temperature_A: 25.5 C",
+        "temperature 298.65 K",
+        "-60, 0, 60",
+    ):
         assert words in done.stdout, done.stdout
     lines = done.stdout.splitlines()
     first = next(k for k, line in enumerate(lines) if line.startswith("dataset\t"))

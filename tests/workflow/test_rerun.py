@@ -229,10 +229,10 @@ def test_a_seed_reruns_fit_and_sampler(house, project):
 def test_a_column_of_the_user_reruns_no_report(house, project):
     file = project / "config/config.yaml"
     header, rest, flow = TABLE.splitlines()
-    table = "\n".join([f"{header}\ttemperature [K]", f"{rest}\t295", flow])
+    table = "\n".join([f"{header}\tsalt [mM]", f"{rest}\t10", flow])
     with (
         edited(project / "config/datasets.tsv", table),
-        edited(file, text(file) + "report: {columns: ['temperature [K]']}\n"),
+        edited(file, text(file) + "report: {columns: ['salt [mM]']}\n"),
     ):
         assert planned(house, project) == both({"record_provenance"})
 

@@ -353,9 +353,13 @@ def test_declared_columns_are_read_beside_the_rows(tmp_path):
     [
         (["T"], "report.columns names 'T', but no row has a number there"),
         (["dt"], "report.columns names dt, which the table of datasets has anyway"),
-        (["status"], "report.columns names 'status', which the summary computes; give the column another header."),
-        (["T", "D0 [Å²/s]"], "report.columns names 'D0 [Å²/s]', which the summary computes"),
-        (["gamma_dot_error [1/s]"], "report.columns names 'gamma_dot_error [1/s]', which the summary computes"),
+        (
+            ["status"],
+            "report.columns names 'status', which the summary has of its own; give the column another header.",
+        ),
+        (["temperature [K]"], "report.columns names 'temperature [K]', which the summary has of its own"),
+        (["T", "D0 [Å²/s]"], "report.columns names 'D0 [Å²/s]', which the summary has of its own"),
+        (["gamma_dot_error [1/s]"], "report.columns names 'gamma_dot_error [1/s]', which the summary has of its own"),
     ],
 )
 def test_a_fault_of_a_declared_column_is_told(tmp_path, names, words):

@@ -13,7 +13,7 @@ from report_text.sentences import RATE_SYMBOLS, flow_found, sound, warnings_of
 from report_text.tables import figure_block, markdown_table
 from report_text.wording import escape, quantity
 from scipy.stats import circmean
-from tables import value_columns
+from tables import SAMPLE, value_columns
 
 from homodyne_lib.figures import result_figures
 from homodyne_lib.figures.comparison import shrink, with_gaps
@@ -37,6 +37,7 @@ FILES = {
 }
 """What a finished dataset has."""
 _THUMBNAIL = 60  # pixels of c2
+_TEMPERATURE = next(column for column, field in SAMPLE.items() if field == "temperature")
 _FLOW = {"gamma_dot", "gamma_dot_t0", "beta", "gamma_dot_t_offset", "phi0"}
 
 
@@ -52,6 +53,7 @@ def key_numbers(results):
         "angles": len(header["phi"]),
         "frames": len(header["frames"]),
         "dt [s]": header["dt"],
+        **{column: getattr(header["sample"], field) for column, field in SAMPLE.items()},
         "reduced_chi2": results.fit.by_squares.reduced_chi2,
         "converged": bool(results.fit.converged and results.report.n_converged == results.report.n_shards),
         "misfit": results.fit.misfit.detected,
@@ -217,6 +219,9 @@ def summarise(paths, path_to_page, path_to_table, *, columns, failures):
         parts += [overview(rows, pictures)] if rows else []
         headers = list(dict.fromkeys(header for values in columns.values() for header in values))
         parts += [trend(rows, header, columns, folder, f"trend-{k}", together) for k, header in enumerate(headers)]
+        stated = {row["dataset"]: {_TEMPERATURE: row[_TEMPERATURE]} for row in rows if row[_TEMPERATURE] is not None}
+        if len({value[_TEMPERATURE] for value in stated.values()}) > 1:
+            parts.append(trend(rows, _TEMPERATURE, stated, folder, "trend-temperature", together))
         page = render("\n\n".join(parts), "Summary of two-time correlations", folder, sortable=True)
     table = pd.DataFrame([row | columns.get(row["dataset"], {}) for row in [*rows, *failed]])
     with replacing(path_to_table) as temporary:

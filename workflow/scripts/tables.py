@@ -16,6 +16,7 @@ from user_yaml import read_yaml, short
 
 from homodyne_lib.io.bin_selection import parse_phi_ranges
 from homodyne_lib.io.frame_selection import parse_bad_frames
+from homodyne_lib.io.sample import SAMPLE_NUMBERS
 from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors
 from homodyne_lib.model.parameters import FAR, PARAMETERS, POWER_OF_Q, RATE_UNITS, far_outside, outside_usual, unit_of
 
@@ -199,6 +200,9 @@ def value_columns(name: str) -> tuple[str, str]:
     return tuple(f"{header} [{unit}]" if unit else header for header in (name, f"{name}_error"))
 
 
+SAMPLE = {"sample": "name"} | {f"{name} [{unit}]": field for field, (name, unit) in SAMPLE_NUMBERS.items()}
+"""Columns of summary.csv with what the file states of the sample, and the field of each."""
+
 SUMMARY = (
     *(
         "dataset",
@@ -208,6 +212,7 @@ SUMMARY = (
         "angles",
         "frames",
         "dt [s]",
+        *SAMPLE,
         "reduced_chi2",
         "converged",
         "misfit",
@@ -237,7 +242,7 @@ def read_extra_columns(path: str, names: list[str]) -> dict[str, dict[str, float
         )
     if taken := [name for name in names if name in SUMMARY]:
         raise ValueError(
-            f"report.columns names {taken[0]!r}, which the summary computes; give the column another header."
+            f"report.columns names {taken[0]!r}, which the summary has of its own; give the column another header."
         )
     found, seen = {}, set()
     for _, cells in _lines(path, columns | {name: {} for name in names}):

@@ -12,7 +12,6 @@ from homodyne_lib.io.formats.catalogue import (
     Catalogue,
     Layout,
     StoredMatrix,
-    factor_of,
     numbered_names,
     stated_frame_time,
 )
@@ -24,6 +23,7 @@ from homodyne_lib.io.formats.pixel_map import (
     settle_bins,
 )
 from homodyne_lib.io.formats.simulated import write_matrices
+from homodyne_lib.io.formats.units import factor_of
 from homodyne_lib.io.hdf5 import File, InputError, holds, read_numbers, read_texts
 from homodyne_lib.io.hdf5_writing import create_hdf5, write_dataset
 

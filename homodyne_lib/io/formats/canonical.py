@@ -13,7 +13,16 @@ def _catalogue(file: File) -> Catalogue:
     header = read_header(file)
     phi = header["phi"]
     matrices = [StoredMatrix(file, "c2", before=(k,)) for k in range(phi.size)]
-    return Catalogue(matrices, header["q"], phi, header["dt"], header, header["notes"], header["pixels"])
+    return Catalogue(
+        matrices,
+        header["q"],
+        phi,
+        header["dt"],
+        header=header,
+        notes=header["notes"],
+        pixels=header["pixels"],
+        sample=header["sample"],
+    )
 
 
 LAYOUT = Layout("canonical", tuple(name for name in CANONICAL if name not in CANONICAL_OPTIONAL), _catalogue)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -12,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from homodyne_lib.io.hdf5 import File, InputError, get_dataset, holds, list_names, object_address, read_numbers
+from homodyne_lib.io.sample import Sample
 
 __all__ = [
     "Catalogue",
@@ -19,23 +19,12 @@ __all__ = [
     "Matrix",
     "PlainFile",
     "StoredMatrix",
-    "factor_of",
     "numbered_names",
     "raise_baseline",
     "refuse_unnamed",
     "stated_frame_time",
     "stated_number",
 ]
-
-# Spellings of units, as `factor_of` reduces them -> factor to those of a record.
-_UNITS = {
-    "q": dict.fromkeys(("1/å", "å-1", "1/a", "a-1", "1/angstrom", "angstrom-1"), 1.0)
-    | dict.fromkeys(("1/nm", "nm-1"), 0.1)
-    | dict.fromkeys(("1/m", "m-1"), 1e-10),
-    "phi": dict.fromkeys(("deg", "degree", "degrees", "°"), 1.0)
-    | dict.fromkeys(("rad", "radian", "radians"), 180 / np.pi),
-}
-_KNOWN_UNITS = {"q": "1/Å, 1/nm or 1/m", "phi": "deg or rad"}
 
 
 class Matrix(Protocol):
@@ -125,7 +114,9 @@ class Catalogue:
         (n_bins,). Their phi is 0 and means nothing.
     layout : str
         Name of the layout, once it is known.
-    sample : mapping of str to str
+    sample : Sample
+        What the file states of its sample, with units.
+    stated : mapping of str to str
         Temperature and rheometer values of the file, as it names and writes them.
     """
 
@@ -138,7 +129,8 @@ class Catalogue:
     pixels: np.ndarray | None = None
     undirected: np.ndarray | None = None
     layout: str = ""
-    sample: Mapping[str, str] = field(default_factory=dict)
+    sample: Sample = field(default_factory=Sample)
+    stated: Mapping[str, str] = field(default_factory=dict)
 
     def at(self, wavevector_q: float) -> Catalogue:
         """The catalogue with the configured wavevector [1/Å], and a note, where the file states none."""
@@ -203,25 +195,6 @@ def raise_baseline(block: np.ndarray) -> np.ndarray:
     if not np.tril(block, -1).any():
         return np.triu(full)
     return full if np.triu(block, 1).any() else np.tril(full)
-
-
-def factor_of(quantity: str, unit: str) -> float:
-    """Factor from a unit to that of a record: 1/Å for ``q``, degrees for ``phi``; 1 where the file names none.
-
-    Raises
-    ------
-    InputError
-        When the unit is not known.
-    """
-    plain = unicodedata.normalize(
-        "NFKC", "".join(unit.split())
-    ).lower()  # superscripts and the sign of the ångström too
-    spelt = plain.translate(str.maketrans("\N{MINUS SIGN}", "-", "^*{}$"))
-    if not spelt:
-        return 1.0
-    if spelt not in _UNITS[quantity]:
-        raise InputError(f"{quantity} has the unit {unit!r}, which is unknown; known are {_KNOWN_UNITS[quantity]}.")
-    return _UNITS[quantity][spelt]
 
 
 def refuse_unnamed(n_matrices: int, what: str) -> None:

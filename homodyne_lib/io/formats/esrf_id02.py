@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from homodyne_lib.io.formats.age_lag import AgeLagMatrix, read_axes
-from homodyne_lib.io.formats.catalogue import Catalogue, Layout, factor_of
+from homodyne_lib.io.formats.catalogue import Catalogue, Layout
 from homodyne_lib.io.formats.pixel_map import BinPixels, Geometry, measure_pixels
+from homodyne_lib.io.formats.units import factor_of
 from homodyne_lib.io.hdf5 import File, InputError, get_dataset, holds, list_names, read_numbers
 
 __all__ = ["LAYOUT"]

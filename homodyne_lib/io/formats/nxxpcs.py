@@ -11,11 +11,11 @@ from homodyne_lib.io.formats.catalogue import (
     Catalogue,
     Layout,
     StoredMatrix,
-    factor_of,
     numbered_names,
     raise_baseline,
     stated_number,
 )
+from homodyne_lib.io.formats.units import factor_of
 from homodyne_lib.io.hdf5 import File, InputError, get_dataset, read_attributes, read_numbers
 
 __all__ = ["LAYOUT", "NXXPCS"]

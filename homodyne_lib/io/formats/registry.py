@@ -21,7 +21,7 @@ from homodyne_lib.io.formats import (
     xpcs_correlator,
 )
 from homodyne_lib.io.formats.catalogue import Catalogue
-from homodyne_lib.io.formats.sample import sample_values
+from homodyne_lib.io.formats.sample import read_sample, sample_texts
 from homodyne_lib.io.hdf5 import File, holds, open_hdf5
 from homodyne_lib.io.input_files import InputError, name_faults, read_start
 
@@ -92,7 +92,9 @@ def _catalogue(file: File, format: str) -> Catalogue:
     catalogue = _LAYOUTS[asked].catalogue(file)
     if not catalogue.matrices:
         raise InputError(f"the file has the layout {asked} but no two-time matrix; process it in two-time mode.")
-    return replace(catalogue, layout=asked, sample=sample_values(file))
+    # A canonical file has its sample in a place of its own.
+    sample = read_sample(file) if catalogue.header is None else catalogue.sample
+    return replace(catalogue, layout=asked, sample=sample, stated=sample_texts(file))
 
 
 def _looked_for(file: File, format: str, asked: str) -> str:
