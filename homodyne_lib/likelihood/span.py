@@ -37,16 +37,19 @@ class Span:
     ----------
     nodes : Nodes
         Where the model is computed.
-    whitening : ndarray, shape (n_phi, r, N)
+    whitening : ndarray, shape (n_bins, r, N)
         Gives, from the model at the nodes, coordinates in which the inner product is the sum over them.
-    ones, data : ndarray, shape (n_phi, N)
+    ones, data : ndarray, shape (n_bins, N)
         Weights of the nodes in the inner products with 1 and with the data less the centre.
+    basis : ndarray, shape (n_models, r, N), or None
+        Where several bins share a model: r coordinates of the model, which then stand in the place of N nodes above.
     """
 
     nodes: Nodes
     whitening: np.ndarray
     ones: np.ndarray
     data: np.ndarray
+    basis: np.ndarray | None = None
 
     @property
     def in_words(self) -> str:
@@ -56,7 +59,10 @@ class Span:
     def sums(self, params):
         """Inner products of u with u, 1 and y at each angle, (n_phi, 3); NumPy or JAX."""
         xp = array_namespace(params)
-        u = xp.broadcast_to(self.nodes.u(params), self.ones.shape)
+        if self.basis is None:
+            u = xp.broadcast_to(self.nodes.u(params), self.ones.shape)
+        else:
+            u = xp.einsum("mrn,mn->mr", self.basis, self.nodes.model_u(params))[self.nodes.model_of]
         whitened = xp.einsum("krn,kn->kr", self.whitening, u)
         products = xp.sum(whitened**2, axis=1), xp.sum(u * self.ones, axis=1), xp.sum(u * self.data, axis=1)
         return xp.stack(products, axis=1)
@@ -97,16 +103,33 @@ def make_span(problem: Problem, params) -> Span:
     # Snapshots are nearly alike. Sums and differences of them, orthonormal at the nodes, keep the digits.
     bases = [np.linalg.svd(of_angle[:, places], full_matrices=False) for of_angle in u.swapaxes(0, 1)]
     parts = problem.metric.snapshots(params[chosen], _gram)
-    model_of = np.arange(len(parts)) % len(bases) if nodes.model_of is None else nodes.model_of
+    shared, spare = nodes.model_of is not None, -len(chosen) % _STEP
+    model_of = nodes.model_of if shared else np.arange(len(parts)) % len(bases)
     whitening, ones, data = (
         np.stack(each)
-        for each in zip(*(_at_nodes(*part, *bases[k]) for k, part in zip(model_of, parts, strict=True)), strict=True)
+        for each in zip(
+            *(_at_nodes(*part, *bases[k], shared) for k, part in zip(model_of, parts, strict=True)), strict=True
+        )
     )
-    return Span(nodes, np.pad(whitening, ((0, 0), (0, -len(chosen) % _STEP), (0, 0))), ones, data)
+    basis = np.array([_independent(*each)[1] for each in bases]) if shared else None
+    return Span(nodes, np.pad(whitening, ((0, 0), (0, spare), (0, 0))), ones, data, basis)
 
 
-def _at_nodes(gram, ones, data, left, size, right) -> tuple[np.ndarray, ...]:
-    """What inner products of snapshots become for the model at the nodes, from a singular value decomposition there."""
+def _independent(left, size, right) -> tuple[np.ndarray, np.ndarray]:
+    """Mix of snapshots for each coordinate, (n, r), and coordinates of the model at the nodes, (r, N).
+
+    From a singular value decomposition; a coordinate that rounding makes is zero.
+    """
+    kept = size > _INDEPENDENT * size[0]
+    return np.where(kept, left / np.where(kept, size, 1.0), 0.0), np.where(kept[:, None], right, 0.0)
+
+
+def _at_nodes(gram, ones, data, left, size, right, shared: bool) -> tuple[np.ndarray, ...]:
+    """What inner products of snapshots become for the model at the nodes, or for its coordinates where bins share them."""
+    if shared:
+        mix, _ = _independent(left, size, right)
+        value, vector = np.linalg.eigh(mix.T @ gram @ mix)
+        return np.sqrt(np.maximum(value, 0.0))[:, None] * vector.T, ones @ mix, data @ mix
     kept = size > _INDEPENDENT * size[0]
     mix, right = left[:, kept] / size[kept], right[kept]
     value, vector = np.linalg.eigh(mix.T @ gram @ mix)

@@ -83,7 +83,7 @@ class NoiseChoice(NamedTuple):
         return NoiseKind(bread @ score @ bread, score, strength, stripes @ strength, np.array(freedom))
 
     def _taken(self, scores) -> tuple[np.ndarray, np.ndarray]:
-        """What noise of each bin, with the score covariance ``scores``, moves through the fit into squares and stripes of all."""
+        """What noise of each bin, of score covariance ``scores``, moves through the fit into squares and stripes of all."""
         bread, places = self.bread, self.places
         hessians, stripes = ([getattr(noise, name) for noise in self.noises] for name in ("hessian", "among_stripes"))
         if places is None:

@@ -158,7 +158,7 @@ def _compared(names, step, covariance, own, of_squares) -> Agreement:
     chi2, freedom = float(np.sum(along**2 / value[wide])), int(wide.sum())
     spread = np.sqrt(np.maximum(np.diag(known @ known.T @ covariance @ known @ known.T), 0.0))
     differences = np.divide(known @ known.T @ step, spread, out=np.zeros_like(step), where=spread > 0.0)
-    gains = np.sqrt(np.diag(of_squares) / np.maximum(np.diag(own), _TINY))
+    gains = np.sqrt(np.maximum(np.diag(of_squares), 0.0) / np.maximum(np.diag(own), _TINY))
     return Agreement(names, differences, chi2, freedom, float(chdtrc(max(freedom, 1), chi2)), gains)
 
 
