@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from scipy.stats import binom, norm, rankdata
 
 from homodyne_lib.figures.comparison import RESIDUAL_EDGES, Comparison
-from homodyne_lib.figures.data_figures import angle_colours
+from homodyne_lib.figures.panels import bin_colours
 from homodyne_lib.figures.style import CYCLE, MISSING, WIDTH, label_log_axis, new_figure, shades, styled
 from homodyne_lib.model.parameters import PARAMETERS
 from homodyne_lib.results.sampler_reports import ShardReport
@@ -213,11 +213,12 @@ def residuals(comparison: Comparison) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Grey bands are two standard errors of a mean of independent entries; the line beside the distribution is normal.
+        A line a bin; grey bands are two standard errors of a mean of independent entries. The line beside the distribution
+        is normal.
     """
     figure = new_figure(WIDTH, 2.3)
     lag, age, spread = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 1))
-    colours = angle_colours(comparison.phi)
+    colours, scale, label_of_scale = bin_colours(comparison.bins)
     for axes, x, profiles, entries, label in (
         (lag, comparison.lag, comparison.lag_profile, comparison.lag_entries, "lag $t_2 - t_1$ [s]"),
         (age, comparison.age, comparison.age_profile, comparison.age_entries, "age $t_1$ [s]"),
@@ -225,7 +226,7 @@ def residuals(comparison: Comparison) -> Figure:
         expected = 2.0 / np.sqrt(entries)
         axes.fill_between(x, -expected, expected, color=MISSING, lw=0)
         axes.axhline(0.0, color=CYCLE["guide"], lw=0.5)
-        for profile, colour in zip(profiles, colours.to_rgba(comparison.phi), strict=True):
+        for profile, colour in zip(profiles, colours, strict=True):
             axes.plot(x, profile, "-", lw=0.8, color=colour)
         axes.set_xlabel(label)
     lag.set(xscale="log", ylabel="mean residual [σ]")
@@ -236,7 +237,7 @@ def residuals(comparison: Comparison) -> Figure:
     positive = comparison.histogram[comparison.histogram > 0]
     spread.set(xlabel="residual [σ]", ylabel="density [1/σ]", yscale="log", ylim=(0.5 * positive.min(), 1.0))
     spread.legend(loc="lower center", fontsize=6)
-    if len(comparison.phi) > 1:
-        bar = figure.colorbar(colours, ax=[lag, age], aspect=25, pad=0.01, label=r"$\varphi$ [°]")
+    if len(comparison.bins) > 1:
+        bar = figure.colorbar(scale, ax=[lag, age], aspect=25, pad=0.01, label=label_of_scale)
         bar.outline.set_linewidth(0.4)
     return figure

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from homodyne_lib.figures.panels import bin_colours
 from homodyne_lib.figures.style import CYCLE, MISSING, WIDTH, WIDTH_NARROW, colormap, label_log_axis, new_figure, styled
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.curves import band
 
 __all__ = ["RATE_LABELS", "rates_over_time", "scaling_over_angle", "thumbnail", "trends"]
@@ -59,15 +61,14 @@ def rates_over_time(time, rates: Mapping[str, Mapping[str, np.ndarray | None]]) 
 
 
 @styled
-def scaling_over_angle(phi, fitted: Mapping[str, tuple], estimated: Mapping[str, np.ndarray]) -> Figure:
-    """Draw contrast and offset of every angle.
+def scaling_over_angle(bins: Bins, fitted: Mapping[str, tuple], estimated: Mapping[str, np.ndarray]) -> Figure:
+    """Draw contrast and offset of every bin against its angle, by colour where there are several q.
 
     Parameters
     ----------
-    phi : array_like, shape (n_phi,)
-        [deg]
+    bins : Bins
     fitted : mapping
-        ``"contrast"`` and ``"offset"`` -> values and errors of the fit, shape (n_phi,) each.
+        ``"contrast"`` and ``"offset"`` -> values and errors of the fit, shape (n_bins,) each.
     estimated : mapping
         The same names -> estimates from quantiles.
 
@@ -75,16 +76,31 @@ def scaling_over_angle(phi, fitted: Mapping[str, tuple], estimated: Mapping[str,
     -------
     matplotlib.figure.Figure
     """
-    figure = new_figure(WIDTH, 2.4)
+    one = len(bins.groups) == 1
+    figure = new_figure(WIDTH, 2.4 if one else 2.8)
+    colours, scale, label = bin_colours(bins)
     for axes, (name, symbol) in zip(figure.subplots(1, 2), (("contrast", "C"), ("offset", "O")), strict=True):
-        axes.plot(phi, estimated[name], "s", ms=4, mfc="none", color=CYCLE["estimate"], label="from quantiles")
-        values, errors = fitted[name]
-        axes.errorbar(phi, values, errors, fmt="o", ms=3.5, lw=1, capsize=2, color=CYCLE["fit"], label="fitted")
+        for number, group in enumerate(bins.groups):
+            drawn = {part: None if number else part for part in ("from quantiles", "fitted")}
+            of_group = (bins.phi[group], *(values[group] for values in (estimated[name], *fitted[name])))
+            own = None if one else colours[group[0]]
+            _draw_scaling(axes, *of_group, own, drawn)
         axes.set(xlabel=r"$\varphi$ [°]", ylabel=f"{name} ${symbol}$")
         axes.margins(y=0.15)
         axes.ticklabel_format(axis="y", useOffset=False)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    if bins.rings.size > 1:
+        bar = figure.colorbar(scale, ax=figure.axes, aspect=25, pad=0.01, label=label)
+        bar.outline.set_linewidth(0.4)
     return figure
+
+
+def _draw_scaling(axes, phi, estimated, values, errors, colour, labels: Mapping[str, str | None]) -> None:
+    """Contrasts or offsets of a group, of one colour where there are several groups."""
+    style = {"mfc": "none", "color": CYCLE["estimate"] if colour is None else colour, "label": labels["from quantiles"]}
+    axes.plot(phi, estimated, "s", ms=4, **style)
+    style = {"fmt": "o", "ms": 3.5, "lw": 1, "capsize": 2, "label": labels["fitted"]}
+    axes.errorbar(phi, values, errors, color=CYCLE["fit"] if colour is None else colour, **style)
 
 
 @styled
