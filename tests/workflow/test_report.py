@@ -21,11 +21,12 @@ import pypandoc
 import pytest
 from browser import browser
 from report_support import DT, HOSTILE, N_T, TRUTH, PageTexts, Q, paths_in, texts, write_results
+from report_text.bin_tables import noise_table
 from report_text.dataset import Dataset
 from report_text.exports import parameters_tex
 from report_text.methods import methods_text
 from report_text.sentences import belief, cautions, error_note, led_by_prior, outcome, sound
-from report_text.tables import noise_table, parameter_table, rate_table
+from report_text.tables import parameter_table, rate_table
 from report_text.wording import escape, plain_number
 
 from homodyne_lib.results.fit_checks import MisfitReport
@@ -255,7 +256,9 @@ def test_figures_fit_the_columns_of_a_journal(page, flowing, name):
     assert_fonts_are_embedded(text)
 
 
-@pytest.mark.parametrize(("template", "names"), [("figure", FIGURES | {"correlations-2"}), ("curve", CURVES)])
+@pytest.mark.parametrize(
+    ("template", "names"), [("figure", FIGURES | {"correlations-2", "thumbnails"}), ("curve", CURVES)]
+)
 def test_the_archive_says_what_each_picture_and_table_shows(template, names):
     text = jinja2.Template((ROOT / "workflow" / "report" / f"{template}.rst").read_text(encoding="utf-8"))
     captions = {text.render(snakemake={"wildcards": {"dataset": "flowing", template: name}}).strip() for name in names}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from homodyne_lib.figures.panels import chosen_rings, shown_bins
+from homodyne_lib.io.correlations import q_in_words
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import RATE_UNITS
 from homodyne_lib.results.calibrations import Calibration
@@ -22,6 +25,7 @@ __all__ = [
     "led_by_prior",
     "outcome",
     "range_95",
+    "shown_large",
     "sound",
     "subject",
     "warnings_of",
@@ -59,16 +63,27 @@ def range_95(draws, unit: str) -> str:
 
 def subject(results: Dataset) -> str:
     """Say what was measured."""
-    header, phi = results.header, results.header["phi"]
-    angles = "1 angle" if len(phi) == 1 else f"{len(phi)} angles"
+    header, bins = results.header, results.bins
+    files = f" in {bins.n_repeats} files" if bins.n_repeats > 1 else ""
     simulated = ", a simulation with known truth" if results.truth else ""
     mode = results.fit.analysis_mode.replace("_", " ")
     if not results.fit.is_static:
         mode += f", gap {plain_number(header['stator_rotor_gap'], exact=True)} Å"
     return (
         f"**Measured:** {results.frames_in_words}, {header['dt']:.6g} s apart ({results.times[-1]:.4g} s in all), "
-        f"at {angles} and q = {header['q']:.5g} 1/Å, from {escape(header['source'])}{simulated}; model: {mode}."
+        f"at {bins.angles_in_words} and {q_in_words(bins)}{files}, from {escape(header['source'])}{simulated}; "
+        f"model: {mode}."
     )
+
+
+def shown_large(bins: Bins) -> str:
+    """Say which bins have large maps, where these are not all."""
+    if sum(part.size for part in shown_bins(bins)) == len(bins):
+        return ""
+    rings = ["", "of the lowest and the highest q", "of the lowest, a middle and the highest q"]
+    where = [rings[len(chosen_rings(bins)) - 1], "of the first file" if bins.n_repeats > 1 else ""]
+    words = ", ".join([*filter(None, where), "at angles that are spread evenly"])
+    return f"Maps {words}; thumbnails of all {len(bins)} bins follow."
 
 
 def _at_times(results: Dataset, curve: str) -> str:
@@ -80,13 +95,15 @@ def _at_times(results: Dataset, curve: str) -> str:
 
 def outcome(results: Dataset) -> str:
     """Say what came out: rates at three times, or the limit on a shear rate that the data do not show."""
-    q = results.header["q"]
+    q = results.bins.reference_q
     decay = np.square(q) * results.average("D")
     text = [f"**Found:** the diffusion coefficient {RATE_SYMBOLS['D']} is {_at_times(results, 'D')}."]
     found, convention = flow_found(results), convention_in_words(results.fit.shear_convention)
     if found is None:
+        several = results.bins.rings.size > 1
+        at = rf" at $q$ = {q:.4g} 1/Å, the geometric mean of all $q$," if several else ""
         text.append(
-            r"Averaged over the record, $g_2$ decays at the rate $\Gamma = q^2 \langle D\rangle$ = "
+            r"Averaged over the record, $g_2$ decays" + at + r" at the rate $\Gamma = q^2 \langle D\rangle$ = "
             f"{estimate(decay, '1/s')}, with 95 % probability {range_95(decay, '1/s')}."
         )
     elif found:
