@@ -16,7 +16,7 @@ __all__ = ["bin_thumbnails"]
 _PIXELS = 40  # of a thumbnail
 _COLUMNS, _COLUMNS_OF_SMALL = 12, 8  # beside each other; the second where no group has more than two bins
 _MOST, _HIGHEST = 88, 8.2  # panels of a page, and its height with a caption on A4 [inch]
-_SIDE, _LINE = 0.68, 0.115  # [inch]
+_SIDE, _LINE, _GAP = 0.68, 0.125, 0.05  # the last between groups [inch]
 _LETTERS = 6  # [pt]
 
 
@@ -58,7 +58,7 @@ def _above(bins: Bins) -> int:
 
 def _pitch(bins: Bins) -> float:
     """Distance of thumbnails beside each other [inch]."""
-    return min((WIDTH - 0.7) / _columns(bins), _SIDE + 0.06)
+    return min((WIDTH - 0.93) / _columns(bins), _SIDE + 0.06)
 
 
 def _pages(bins: Bins) -> list[list[list[np.ndarray]]]:
@@ -77,7 +77,7 @@ def _pages(bins: Bins) -> list[list[list[np.ndarray]]]:
 def _page(maps: np.ndarray, bins: Bins, rows: list[list[np.ndarray]], scale: dict, label: str) -> Figure:
     pitch, above = _pitch(bins), _LINE * _above(bins)
     side, deep, left = pitch - 0.05, pitch + above, 0.08  # [inch]
-    height = deep * len(rows) + 0.06
+    height = deep * len(rows) + 0.13
     figure = new_figure(WIDTH, height, layout=None)
     # One pair of axes for all: a hundred would take seconds.
     axes = figure.add_axes((0, 0, 1, 1))
@@ -92,10 +92,11 @@ def _page(maps: np.ndarray, bins: Bins, rows: list[list[np.ndarray]], scale: dic
                 angle = f"{bins.phi[k]:.4g}°".replace("-", "−")
                 axes.text(x + side / 2, y + side + 0.025, angle, fontsize=_LETTERS, ha="center")
                 x += pitch
+            x += _GAP * (part.size > 1)
     axes.set(xlim=(0, WIDTH), ylim=(0, height), aspect="auto")
     axes.axis("off")
     long = min(deep * len(rows) - above - 0.1, 2.0)
-    place = ((WIDTH - 0.55) / WIDTH, (height - above - long) / height, 0.08 / WIDTH, long / height)
+    place = ((WIDTH - 0.62) / WIDTH, (height - above - 0.05 - long) / height, 0.08 / WIDTH, long / height)
     bar = figure.colorbar(image, figure.add_axes(place), extend="both", label=label)
     bar.outline.set_linewidth(0.4)
     return figure

@@ -8,7 +8,7 @@ import numpy as np
 
 from homodyne_lib.figures.fitted_model import FittedModel
 from homodyne_lib.figures.lag_bins import LagBins
-from homodyne_lib.figures.panels import chosen_rings
+from homodyne_lib.figures.panels import chosen_groups
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.frames import nearest_lag, pairs_at_lag
@@ -85,10 +85,8 @@ class AngularDecay:
     ----------
     named : str
         What the group is called; empty for the only one.
-    q : float
-        [1/Å]
-    phi : ndarray, shape (n_phi,)
-        [deg]
+    bins : Bins
+        Of the group.
     lags : ndarray, shape (n_lags,)
         [s]
     data, error : ndarray, shape (n_lags, n_phi)
@@ -99,8 +97,7 @@ class AngularDecay:
     """
 
     named: str
-    q: float
-    phi: np.ndarray
+    bins: Bins
     lags: np.ndarray
     data: np.ndarray
     error: np.ndarray
@@ -223,9 +220,9 @@ def compare(record: Correlations, fit: Fit, pixels: int) -> Comparison:
 
 
 def angular_decays(record: Correlations, fit: Fit, comparison: Comparison) -> list[AngularDecay]:
-    """:func:`angular_decay` of the first repeat at the lowest, a middle and the highest q, where there are several angles."""
-    groups = [ring for ring in chosen_rings(record.bins) if record.bins.groups[ring].size > 1]
-    return [angular_decay(record, fit, comparison, group) for group in groups]
+    """:func:`angular_decay` of the groups that stand for all, where they have several angles."""
+    groups = [number for number in chosen_groups(record.bins) if record.bins.groups[number].size > 1]
+    return [angular_decay(record, fit, comparison, number) for number in groups]
 
 
 def angular_decay(record: Correlations, fit: Fit, comparison: Comparison, group: int = 0) -> AngularDecay:
@@ -266,8 +263,8 @@ def angular_decay(record: Correlations, fit: Fit, comparison: Comparison, group:
         error.append(size * _scatter_of_parts((measured - decay_at(phi)) / size[:, None]))
         model.append(decay_at(model_phi).mean(axis=1))
     lags = np.array(steps) * record.dt
-    name, q = record.bins.group_named(group), float(record.q[chosen[0]])
-    return AngularDecay(name, q, phi, lags, np.array(data), np.array(error), model_phi, np.array(model))
+    name, of_group = record.bins.group_named(group), record.bins[chosen]
+    return AngularDecay(name, of_group, lags, np.array(data), np.array(error), model_phi, np.array(model))
 
 
 def _scatter_of_parts(residual: np.ndarray) -> float:

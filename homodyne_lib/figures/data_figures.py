@@ -27,6 +27,7 @@ from homodyne_lib.model.bins import Bins
 __all__ = ["correlation_maps", "decays", "decays_over_angle", "map_limits", "matrix_thumbnails"]
 
 _THUMBNAILS = 8  # beside each other
+_SIDE, _SMALL_SIDE = 1.3, 1.0  # of a map, at most [inch]
 
 
 def map_limits(maps: np.ndarray) -> tuple[float, float]:
@@ -99,7 +100,8 @@ def _maps(comparison: Comparison, shown, columns: int) -> Figure:
     left, right, gap, head, foot, scale = 0.62, 0.08, 0.07, 0.22, 0.36, 0.54  # [inch]
     titles = [panel_title(comparison.bins, k) for k in shown]
     head += 0.13 * titles[0].count("\n")
-    side = min((WIDTH - left - right - gap * (columns - 1)) / columns, 1.3)
+    # Figures of several q come together: two of them fit a page.
+    side = min((WIDTH - left - right - gap * (columns - 1)) / columns, _SMALL_SIDE if "\n" in titles[0] else _SIDE)
     left += 0.5 * (WIDTH - left - right - columns * (side + gap) + gap)
     height = head + 3 * side + 2 * gap + foot + scale
     figure = new_figure(WIDTH, height, layout=None)
@@ -255,9 +257,9 @@ def decays_over_angle(decays: Sequence[AngularDecay], direction: float | None) -
         figure.legend(loc="outside upper center", ncols=len(decays[0].lags), title="lag $t_2 - t_1$ [s]")
     else:
         for axes, decay in zip(panels, decays, strict=True):
-            name = decay.named or f"q = {decay.q:.4g} 1/Å"
             legend = {"ncols": len(decay.lags), "columnspacing": 1.0, "handletextpad": 0.3}
-            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), title=f"{name}\nlag $t_2 - t_1$ [s]", **legend)
+            legend |= {"bbox_to_anchor": (0.5, 1.0), "title": f"{decay.named}\nlag $t_2 - t_1$ [s]"}
+            axes.legend(loc="lower center", **legend).get_title().set_multialignment("center")
     return figure
 
 
@@ -266,7 +268,7 @@ def _draw_over_angle(axes, decay: AngularDecay) -> None:
     for k, (lag, colour) in enumerate(zip(decay.lags, shades(len(decay.lags)).colors, strict=True)):
         axes.plot(decay.model_phi, decay.model[k], "-", lw=1.0, color=colour)
         style = {"fmt": MARKERS[k], "ms": 3.5, "mec": "none", "elinewidth": 0.8, "capsize": 1.5}
-        axes.errorbar(decay.phi, decay.data[k], decay.error[k], color=colour, label=f"{lag:.3g}", **style)
+        axes.errorbar(decay.bins.phi, decay.data[k], decay.error[k], color=colour, label=f"{lag:.3g}", **style)
     axes.axhline(0.0, color=CYCLE["guide"], lw=0.5)
 
 

@@ -6,23 +6,38 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
 
 from homodyne_lib.figures.style import shades
 from homodyne_lib.model.bins import Bins
 
-__all__ = ["COLUMNS", "bin_colours", "chosen_rings", "packed", "panel_rows", "panel_title", "shown_bins"]
+__all__ = [
+    "COLUMNS",
+    "bin_colours",
+    "chosen_groups",
+    "label_colours",
+    "packed",
+    "panel_rows",
+    "panel_title",
+    "shown_bins",
+]
 
 COLUMNS = 6
 """Panels beside each other; a figure of maps has one such row, which fits a page of paper with text."""
 _MOST = 12  # bins of several groups that have panels; of more, some stand for all
-_RINGS = 3
+_GROUPS = 3
+_APART = 0.08  # least distance of labels beside a bar of colours, of its length
 
 
-def chosen_rings(bins: Bins) -> list[int]:
-    """Numbers of the rings of the lowest, a middle and the highest q; all where there are three at most."""
-    n_rings = bins.rings.size
-    return np.unique(np.linspace(0, n_rings - 1, _RINGS).astype(int)).tolist()
+def chosen_groups(bins: Bins) -> list[int]:
+    """Numbers of the groups that stand for all: in the first file the lowest, a middle and the highest q.
+
+    Where there is one q, these are the first, a middle and the last file.
+    """
+    # The groups of the first repeat come first, and are its rings.
+    several = bins.rings.size if bins.rings.size > 1 else bins.n_repeats
+    return np.unique(np.linspace(0, several - 1, _GROUPS).astype(int)).tolist()
 
 
 def shown_bins(bins: Bins) -> list[np.ndarray]:
@@ -35,15 +50,13 @@ def shown_bins(bins: Bins) -> list[np.ndarray]:
     Returns
     -------
     list of ndarray of int
-        All bins where they are at most 12, or of one group. Of more, the first repeat stands for all: angles that are
-        spread evenly, at the lowest, a middle and the highest q.
+        All bins where they are at most 12, or of one group. Of more, angles that are spread evenly, of the groups that stand
+        for all.
     """
     if len(bins) <= _MOST or len(bins.groups) == 1:
         return bins.groups
-    rings = chosen_rings(bins)
-    most = _MOST // len(rings)
-    # The groups of the first repeat come first, and are its rings.
-    return [_spread(bins.groups[ring], most) for ring in rings]
+    groups = chosen_groups(bins)
+    return [_spread(bins.groups[group], _MOST // len(groups)) for group in groups]
 
 
 def _spread(group: np.ndarray, most: int) -> np.ndarray:
@@ -78,21 +91,16 @@ def panel_title(bins: Bins, k: int) -> str:
     return f"{above}{file}{angle}"
 
 
-def bin_colours(bins: Bins) -> tuple[np.ndarray, ScalarMappable, str]:
-    """Colours of bins by q where there are several, and by angle where there is one.
+def bin_colours(bins: Bins) -> ScalarMappable:
+    """Colours by q where there are several, and by angle where there is one."""
+    values = bins.rings if bins.rings.size > 1 else bins.phi
+    return ScalarMappable(Normalize(values.min(), values.max()), shades())
 
-    Parameters
-    ----------
-    bins : Bins
 
-    Returns
-    -------
-    colours : ndarray, shape (n_bins, 4)
-    scale : matplotlib.cm.ScalarMappable
-    label : str
-        Of the scale.
-    """
-    several = bins.rings.size > 1
-    values = bins.q if several else bins.phi
-    scale = ScalarMappable(Normalize(values.min(), values.max()), shades())
-    return scale.to_rgba(values), scale, "q [1/Å]" if several else r"$\varphi$ [°]"
+def label_colours(bar: Colorbar, bins: Bins) -> None:
+    """Label the bar of :func:`bin_colours`; at each q where these are few and apart."""
+    bar.outline.set_linewidth(0.4)
+    rings = bins.rings
+    bar.set_label("q [1/Å]" if rings.size > 1 else r"$\varphi$ [°]")
+    if rings.size > 1 and np.diff(rings).min() > _APART * np.ptp(rings):
+        bar.set_ticks(rings, labels=[f"{q:.4g}" for q in rings])

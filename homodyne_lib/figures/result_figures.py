@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from homodyne_lib.figures.panels import bin_colours
 from homodyne_lib.figures.style import CYCLE, MISSING, WIDTH, WIDTH_NARROW, colormap, label_log_axis, new_figure, styled
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.curves import band
@@ -18,6 +17,7 @@ RATE_LABELS = {"D": r"$D(t)$ [Å²/s]", "gamma_dot": r"$\dot\gamma(t)$ [1/s]"}
 _LOG_FROM = 3.0  # a rate that changes by less than this factor is drawn on a linear axis that holds zero
 _TREND_LOG_FROM = 30.0
 _SMALL = 4.5  # letters of a sign
+_LEVEL, _NAMED = 9, 40  # names of groups below a figure: level ones, and all
 
 
 @styled
@@ -62,7 +62,7 @@ def rates_over_time(time, rates: Mapping[str, Mapping[str, np.ndarray | None]]) 
 
 @styled
 def scaling_over_angle(bins: Bins, fitted: Mapping[str, tuple], estimated: Mapping[str, np.ndarray]) -> Figure:
-    """Draw contrast and offset of every bin against its angle, by colour where there are several q.
+    """Draw contrast and offset of every bin against its angle, several groups beside each other.
 
     Parameters
     ----------
@@ -77,30 +77,57 @@ def scaling_over_angle(bins: Bins, fitted: Mapping[str, tuple], estimated: Mappi
     matplotlib.figure.Figure
     """
     one = len(bins.groups) == 1
-    figure = new_figure(WIDTH, 2.4 if one else 2.8)
-    colours, scale, label = bin_colours(bins)
-    for axes, (name, symbol) in zip(figure.subplots(1, 2), (("contrast", "C"), ("offset", "O")), strict=True):
-        for number, group in enumerate(bins.groups):
-            drawn = {part: None if number else part for part in ("from quantiles", "fitted")}
-            of_group = (bins.phi[group], *(values[group] for values in (estimated[name], *fitted[name])))
-            own = None if one else colours[group[0]]
-            _draw_scaling(axes, *of_group, own, drawn)
-        axes.set(xlabel=r"$\varphi$ [°]", ylabel=f"{name} ${symbol}$")
+    figure = new_figure(WIDTH, 2.4 if one else 3.6)
+    panels = figure.subplots(1, 2) if one else figure.subplots(2, 1, sharex=True)
+    places = bins.phi if one else bins.group + _within_group(bins.phi)
+    size = 1.0 if one else 0.7
+    for axes, (name, symbol) in zip(panels, (("contrast", "C"), ("offset", "O")), strict=True):
+        axes.plot(
+            places, estimated[name], "s", ms=4 * size, mfc="none", color=CYCLE["estimate"], label="from quantiles"
+        )
+        style = {"fmt": "o", "ms": 3.5 * size, "lw": size, "capsize": 2 * size, "color": CYCLE["fit"]}
+        axes.errorbar(places, *fitted[name], **style, label="fitted")
+        axes.set_ylabel(f"{name} ${symbol}$")
         axes.margins(y=0.15)
         axes.ticklabel_format(axis="y", useOffset=False)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    if bins.rings.size > 1:
-        bar = figure.colorbar(scale, ax=figure.axes, aspect=25, pad=0.01, label=label)
-        bar.outline.set_linewidth(0.4)
+        if one:
+            axes.set_xlabel(r"$\varphi$ [°]")
+        else:
+            _separate_groups(axes, bins)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    if not one:
+        panels[1].set_xlabel(_group_label(bins))
     return figure
 
 
-def _draw_scaling(axes, phi, estimated, values, errors, colour, labels: Mapping[str, str | None]) -> None:
-    """Contrasts or offsets of a group, of one colour where there are several groups."""
-    style = {"mfc": "none", "color": CYCLE["estimate"] if colour is None else colour, "label": labels["from quantiles"]}
-    axes.plot(phi, estimated, "s", ms=4, **style)
-    style = {"fmt": "o", "ms": 3.5, "lw": 1, "capsize": 2, "label": labels["fitted"]}
-    axes.errorbar(phi, values, errors, color=CYCLE["fit"] if colour is None else colour, **style)
+def _within_group(phi) -> np.ndarray:
+    """Places of angles in a column of unit width."""
+    span = np.ptp(phi)
+    return 0.1 + 0.8 * (phi - phi.min()) / span if span else np.full(phi.shape, 0.5)
+
+
+def _group_label(bins: Bins) -> str:
+    """What columns of groups are, and which angles they hold."""
+    names = ["file"] * (bins.n_repeats > 1) + ["q [1/Å]"] * (bins.rings.size > 1)
+    low, high = bins.phi.min(), bins.phi.max()
+    angles = rf"; in each, $\varphi$ from {low:.4g}° to {high:.4g}°".replace("-", "−") if high > low else ""
+    return ", ".join(names) + angles
+
+
+def _separate_groups(axes, bins: Bins) -> None:
+    """Lines between groups, and their names below; of many, some have none."""
+    n_groups = len(bins.groups)
+    for edge in range(1, n_groups):
+        axes.axvline(edge, color=MISSING, lw=0.6, zorder=0)
+    every = -(-n_groups // _NAMED)
+    first = [group[0] for group in bins.groups[::every]]
+    file = [f"{bins.repeat[k] + 1}" if bins.n_repeats > 1 else "" for k in first]
+    q = [f"{bins.q[k]:.4g}" if bins.rings.size > 1 else "" for k in first]
+    names = [", ".join(filter(None, parts)) for parts in zip(file, q, strict=True)]
+    turned = {"rotation": 90} if len(first) > _LEVEL else {}
+    axes.set_xticks(np.arange(0, n_groups, every) + 0.5, names, **turned)
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(0, n_groups)
 
 
 @styled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,7 @@ def curve_tables(
     bands : ndarray, shape (2, n, n_ages, n_bins)
         Of the decays of n bins.
     angular : sequence of AngularDecay
-        Of the first file; none where there is one angle only.
+        Of the groups that stand for all; none where there is one angle only.
 
     Returns
     -------
@@ -137,8 +137,8 @@ def curve_tables(
         ),
     }
     if angular:
-        tables["angles"] = _of_decays(angular, bins, "phi", {"(c2 - O)/C": "data", "error": "error"})
-        tables["angles_model"] = _of_decays(angular, bins, "model_phi", {"(c2 - O)/C": "model"})
+        tables["angles"] = _of_decays(angular, bins, _measured)
+        tables["angles_model"] = _of_decays(angular, bins, _modelled)
     return tables
 
 
@@ -158,15 +158,26 @@ def _of_bins(bins: Bins, axes: dict[str, np.ndarray], values: dict[str, np.ndarr
     return table
 
 
-def _of_decays(angular: Sequence[AngularDecay], bins: Bins, phi: str, columns: dict[str, str]) -> pd.DataFrame:
-    """Decays over the angle of one group below those of the other, with its q where there are several."""
+def _of_decays(angular: Sequence[AngularDecay], bins: Bins, table_of: Callable) -> pd.DataFrame:
+    """Tables of groups below each other, with the file and q of each where there are several."""
     tables = []
     for decay in angular:
-        axes = {"lag [s]": decay.lags, "phi [deg]": getattr(decay, phi)}
-        tables.append(_long(axes, {name: getattr(decay, field) for name, field in columns.items()}))
+        table = table_of(decay)
         if bins.rings.size > 1:
-            tables[-1].insert(0, "q [1/Å]", decay.q)
+            table.insert(0, "q [1/Å]", decay.bins.q[0])
+        if bins.n_repeats > 1:
+            table.insert(0, "file", decay.bins.repeat[0] + 1)
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def _measured(decay: AngularDecay) -> pd.DataFrame:
+    axes = {"lag [s]": decay.lags, "phi [deg]": decay.bins.phi}
+    return _long(axes, {"(c2 - O)/C": decay.data, "error": decay.error})
+
+
+def _modelled(decay: AngularDecay) -> pd.DataFrame:
+    return _long({"lag [s]": decay.lags, "phi [deg]": decay.model_phi}, {"(c2 - O)/C": decay.model})
 
 
 def write_curves(tables: dict[str, pd.DataFrame], folder: str | Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from homodyne_lib.figures.panels import chosen_rings, shown_bins
+from homodyne_lib.figures.panels import chosen_groups, shown_bins
 from homodyne_lib.io.correlations import q_in_words
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.kernels import convention_in_words
@@ -23,6 +23,7 @@ __all__ = [
     "flow_found",
     "landmark_times",
     "led_by_prior",
+    "notes_on_estimates",
     "outcome",
     "range_95",
     "shown_large",
@@ -33,6 +34,7 @@ __all__ = [
 
 RATE_SYMBOLS = {"D": "$D$", "gamma_dot": r"$\dot\gamma$"}
 _LED = 2.5  # times that an error without the prior is larger, from which on the prior decides
+_NOTES = 6  # on estimates, that are listed
 _NOISE_LIKE = (0.8, 1.25)  # reduced χ² of residuals as large as the noise the weights were made from
 
 
@@ -78,12 +80,17 @@ def subject(results: Dataset) -> str:
 
 def shown_large(bins: Bins) -> str:
     """Say which bins have large maps, where these are not all."""
-    if sum(part.size for part in shown_bins(bins)) == len(bins):
+    shown = shown_bins(bins)
+    if sum(part.size for part in shown) == len(bins):
         return ""
-    rings = ["", "of the lowest and the highest q", "of the lowest, a middle and the highest q"]
-    where = [rings[len(chosen_rings(bins)) - 1], "of the first file" if bins.n_repeats > 1 else ""]
-    words = ", ".join([*filter(None, where), "at angles that are spread evenly"])
-    return f"Maps {words}; thumbnails of all {len(bins)} bins follow."
+    several_q = bins.rings.size > 1
+    ends = ("the lowest", "the highest q") if several_q else ("the first", "the last file")
+    where = [", a middle and ".join(ends) if len(shown) > 2 else " and ".join(ends)]
+    if several_q and bins.n_repeats > 1:
+        where.append("in the first file")
+    if any(part.size < bins.groups[number].size for part, number in zip(shown, chosen_groups(bins), strict=True)):
+        where.append("at angles that are spread evenly")
+    return f"Maps of {', '.join(where)}; thumbnails of all {len(bins)} bins follow."
 
 
 def _at_times(results: Dataset, curve: str) -> str:
@@ -203,6 +210,14 @@ def _surprises(calibration: Calibration | None) -> list[str]:
 def warnings_of(results: Dataset) -> list[str]:
     """Everything that was noticed from ingest to calibration, as sentences."""
     return [*results.header["notes"], *cautions(results)]
+
+
+def notes_on_estimates(results: Dataset) -> list[str]:
+    """Warnings of the estimates from quantiles; some of them where several q or files have many."""
+    notes = results.scaling.warnings
+    if len(results.bins.groups) == 1 or len(notes) <= _NOTES:
+        return notes
+    return [*notes[:_NOTES], f"{len(notes) - _NOTES} more like these; scaling.json has all of them."]
 
 
 def error_note(results: Dataset) -> str:
