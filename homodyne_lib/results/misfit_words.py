@@ -142,11 +142,14 @@ def _decay(problem, misfit) -> str:
         return (
             f"the decay has another course over the lag than the model{where}, as with dynamics that it does not have"
         )
-    if problem.experiment.bins.rings.size > 1:
-        q2 = "" if problem.has_flow else " or with a flow"
+    bins = problem.experiment.bins
+    if len(bins.groups) > 1:
+        reasons = ["dynamics depend on q by another law"] * (bins.rings.size > 1)
+        reasons += ["the sample changed between the files"] * (bins.n_repeats > 1)
+        reasons += ["angles and matrices do not belong together" if problem.has_flow else "there is a flow"]
         return (
-            f"decays differ from bin to bin in another way than the model makes them{where}, as where dynamics depend on q "
-            f"by another law{q2}, or angles and matrices do not belong together"
+            f"decays differ from bin to bin in another way than the model makes them{where}, as where "
+            f"{', '.join(reasons[:-1])} or {reasons[-1]}"
         )
     if not problem.has_flow:
         return (
