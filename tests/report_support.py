@@ -22,36 +22,41 @@ GAP, N_T, DT, Q, SIGMA = 2e6, 30, 0.2, 0.006, 0.01
 PHI = np.array([-60.0, 0.0, 45.0])
 
 
-def small_record(params, gap, phi=PHI):
+def small_record(params, gap, phi=PHI, rings=(Q,), repeats=1):
+    """The same angles at every q and in every repeat."""
     time = np.arange(N_T) * DT
-    model = np.asarray(compute_g2_scaled(params, time, time, phi, Q, gap or 1.0, 0.3, 1.0, DT))
+    models = [compute_g2_scaled(params, time, time, phi, q, gap or 1.0, 0.3, 1.0, DT) for q in rings]
+    model = np.concatenate(repeats * models)
     noise = np.triu(np.random.default_rng(3).normal(0.0, SIGMA, model.shape), 1)
     c2 = model + noise + noise.transpose(0, 2, 1)
+    digests = [f"{k:x}123456789abcdef" * 4 for k in range(repeats)]
     return Correlations(
         c2=c2,
         raw_diagonal=np.diagonal(c2, axis1=1, axis2=2).copy(),
-        phi=phi,
-        q=Q,
+        phi=np.tile(phi, repeats * len(rings)),
+        q=np.tile(np.repeat(rings, len(phi)), repeats),
         dt=DT,
         frames=np.arange(1, N_T + 1),
         stator_rotor_gap=gap,
-        sigma=np.full(len(phi), SIGMA),
-        source=HOSTILE,
-        source_sha256="0123456789abcdef" * 4,
+        sigma=np.full(len(c2), SIGMA),
+        source=", ".join([HOSTILE] * repeats),
+        source_sha256=", ".join(digests),
         notes=("A note with <b>markup</b> & _more_.",),
+        repeat=np.repeat(np.arange(repeats), len(phi) * len(rings)),
     )
 
 
-def write_results(folder, mode, detected=None, phi=PHI, n_shards=1):
+def write_results(folder, mode, detected=None, phi=PHI, n_shards=1, rings=(Q,), repeats=1):
     """Result files whose draws scatter about the values that made the record, with errors twice those of independent
     entries.
     """
     names = parameter_names(mode)
     laminar = mode == "laminar_flow"
-    record = small_record([TRUTH[name] for name in names], GAP if laminar else None, phi)
-    n = len(phi)
+    record = small_record([TRUTH[name] for name in names], GAP if laminar else None, phi, rings, repeats)
+    n = len(record.phi)
     write_correlations(folder / "c2.h5", record)
-    scaling = {"phi": phi, "q": [Q] * n, "repeat": [0] * n, "contrast": [0.3] * n, "offset": [1.0] * n}
+    bins = {"phi": record.phi, "q": record.q, "repeat": record.repeat}
+    scaling = bins | {"contrast": [0.3] * n, "offset": [1.0] * n}
     write_json(folder / "scaling.json", scaling | {"warnings": ["phi = 0 deg: biased."]})
     coefficients = {f"contrast_{k}": 0.3 for k in range(n)} | {f"offset_{k}": 1.0 for k in range(n)}
     nlsq = {

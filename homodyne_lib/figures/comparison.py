@@ -1,4 +1,4 @@
-"""Data against model, angle by angle: maps small enough to draw, and profiles over lag, age and angle."""
+"""Data against model, bin by bin: maps small enough to draw, and profiles over lag, age and angle."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from homodyne_lib.figures.fitted_model import FittedModel
 from homodyne_lib.figures.lag_bins import LagBins
+from homodyne_lib.figures.panels import chosen_groups
 from homodyne_lib.io.correlations import Correlations
-from homodyne_lib.model.evaluation import kernel_factors
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.frames import nearest_lag, pairs_at_lag
-from homodyne_lib.model.kernels import g1_total
-from homodyne_lib.model.layouts import PairLayout
-from homodyne_lib.model.rates import floor_time
 from homodyne_lib.results.fits import Fit
 
-__all__ = ["AngularDecay", "Comparison", "angular_decay", "compare", "model_u", "shrink", "with_gaps"]
+__all__ = ["AngularDecay", "Comparison", "angular_decay", "angular_decays", "compare", "shrink", "with_gaps"]
 
 _DECAYS = (0.8, 0.5, 0.2)
 """Decays, averaged over age and angle, at whose lags the angles are compared."""
@@ -31,34 +30,34 @@ class Comparison:
 
     Attributes
     ----------
-    phi : ndarray, shape (n_phi,)
-        [deg]
+    bins : Bins
+        Repeat, q and angle of each matrix, n of them.
     duration : float
         Time of the last frame [s].
-    data, model, residual : ndarray, shape (n_phi, m, m)
+    data, model, residual : ndarray, shape (n, m, m)
         Over the whole time axis, averages over ``block`` × ``block`` entries; residuals in σ/``block``, the noise of such an
         average if entries are independent. NaN where frames are missing, for residuals also where only the diagonal is.
     block : int
     lag : ndarray, shape (n_bins,)
-        Mean lag of each bin [s].
+        Mean lag of each bin of lag [s].
     ages : ndarray, shape (n_ages, 2)
         First and last t1 of each window of age [s].
-    data_decay, model_decay, decay_error : ndarray, shape (n_phi, n_ages, n_bins)
-        (c2 - O)/C averaged over a window of age, and the standard error that windows as wide, all along the record and at
-        all angles, show in the residuals; NaN where there is no pair.
-    lag_profile, age_profile : ndarray, shape (n_phi, n_bins), (n_phi, n_age_bins)
+    data_decay, model_decay, decay_error : ndarray, shape (n, n_ages, n_bins)
+        (c2 - O)/C averaged over a window of age, and the standard error that windows as wide, all along the record and in
+        all matrices, show in the residuals; NaN where there is no pair.
+    lag_profile, age_profile : ndarray, shape (n, n_bins), (n, n_age_bins)
         Mean residual [σ] at each lag and each age t1.
     lag_entries, age_entries : ndarray, shape (n_bins,), (n_age_bins,)
-        Pairs of frames in each bin, at one angle.
+        Pairs of frames of one matrix in each bin.
     age : ndarray, shape (n_age_bins,)
         Mean t1 of each bin [s].
     histogram : ndarray, shape (48,)
-        Density of the residuals of all angles in bins of ``RESIDUAL_EDGES`` [1/σ].
+        Density of the residuals of all matrices in bins of ``RESIDUAL_EDGES`` [1/σ].
     neighbours : float
         Correlation of residuals of entries in a row whose later frames follow each other without a gap.
     """
 
-    phi: np.ndarray
+    bins: Bins
     duration: float
     data: np.ndarray
     model: np.ndarray
@@ -80,12 +79,14 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class AngularDecay:
-    """The decay at a few lags over the angle: where a flow shows.
+    """The decay at a few lags over the angle, of a group: where a flow shows.
 
     Attributes
     ----------
-    phi : ndarray, shape (n_phi,)
-        [deg]
+    named : str
+        What the group is called; empty for the only one.
+    bins : Bins
+        Of the group.
     lags : ndarray, shape (n_lags,)
         [s]
     data, error : ndarray, shape (n_lags, n_phi)
@@ -95,7 +96,8 @@ class AngularDecay:
     model : ndarray, shape (n_lags, n)
     """
 
-    phi: np.ndarray
+    named: str
+    bins: Bins
     lags: np.ndarray
     data: np.ndarray
     error: np.ndarray
@@ -148,32 +150,8 @@ def with_gaps(matrix: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return whole
 
 
-def model_u(record: Correlations, convention: str, params, i, j, phi) -> np.ndarray:
-    """g1² at pairs of frames, in NumPy: JAX takes longer to start than a report takes for all its models.
-
-    Parameters
-    ----------
-    record : Correlations
-    convention : {"spec", "published"}
-    params : array_like, shape (p,) or (p, n, 1)
-        Physical parameters, of one model or of n [units of the parameter table].
-    i, j : ndarray of int
-        Frames of the pairs, from the first frame of the record on.
-    phi : float or ndarray
-        [deg]
-
-    Returns
-    -------
-    ndarray, broadcast shape of ``i``, ``j``, ``phi`` and the models
-    """
-    time = floor_time(record.dt * np.arange(int(record.offsets[-1]) + 1), record.dt)
-    layout = PairLayout(time, i, j, np.asarray(phi, dtype=float))
-    gap = record.stator_rotor_gap or 1.0  # which does not enter in static modes
-    return g1_total(np.asarray(params), layout, *kernel_factors(record.q, gap, record.dt), convention) ** 2
-
-
 def compare(record: Correlations, fit: Fit, pixels: int) -> Comparison:
-    """Compute the fitted model, one angle at a time, and compare.
+    """Compute the fitted model, one bin at a time, and compare.
 
     Parameters
     ----------
@@ -192,14 +170,15 @@ def compare(record: Correlations, fit: Fit, pixels: int) -> Comparison:
     # Pairs whose later frame has the next one right after it: after as many intervals as any two in the record at least.
     steps = np.diff(frames)
     right = np.append(steps == steps.min(), False)[bins.j]
-    params = list(fit.values.values())
     found, counts, products, squares, scatter = [], 0, 0.0, 0.0, 0.0
-    scaling = fit.scaling
-    for c2, phi, sigma, contrast, offset in zip(
-        record.c2, record.phi, record.sigma, scaling.contrast, scaling.offset, strict=True
+    scaling, fitted, of_last = fit.scaling, FittedModel(record, fit), -1
+    for k, (c2, sigma, contrast, offset) in enumerate(
+        zip(record.c2, record.sigma, scaling.contrast, scaling.offset, strict=True)
     ):
         c2 = c2.astype(float)
-        model = offset + contrast * model_u(record, fit.shear_convention, params, frames[:, None], frames, phi)
+        if fitted.model_of[k] != of_last:
+            u, of_last = fitted.u(k, frames[:, None], frames), fitted.model_of[k]
+        model = offset + contrast * u
         residual = (c2 - model) / sigma
         upper = residual[bins.i, bins.j]
         counts = counts + np.histogram(upper, RESIDUAL_EDGES)[0]
@@ -219,7 +198,7 @@ def compare(record: Correlations, fit: Fit, pixels: int) -> Comparison:
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(bins.pairs() > 0, np.sqrt(scatter[0] / scatter[1] / bins.pairs()), np.nan)
     return Comparison(
-        phi=np.asarray(record.phi),
+        bins=record.bins,
         duration=float(time[-1]),
         data=data,
         model=model,
@@ -240,7 +219,13 @@ def compare(record: Correlations, fit: Fit, pixels: int) -> Comparison:
     )
 
 
-def angular_decay(record: Correlations, fit: Fit, comparison: Comparison) -> AngularDecay:
+def angular_decays(record: Correlations, fit: Fit, comparison: Comparison) -> list[AngularDecay]:
+    """:func:`angular_decay` of the groups that stand for all, where they have several angles."""
+    groups = [number for number in chosen_groups(record.bins) if record.bins.groups[number].size > 1]
+    return [angular_decay(record, fit, comparison, number) for number in groups]
+
+
+def angular_decay(record: Correlations, fit: Fit, comparison: Comparison, group: int = 0) -> AngularDecay:
     """Average the decay over all pairs of a lag: at a few lags, over all ages, against the angle.
 
     Parameters
@@ -249,34 +234,37 @@ def angular_decay(record: Correlations, fit: Fit, comparison: Comparison) -> Ang
     fit : Fit
     comparison : Comparison
         Of the same two; its decay chooses the lags.
+    group : int
+        Number of the group of bins.
 
     Returns
     -------
     AngularDecay
     """
-    frames = record.offsets
-    params = list(fit.values.values())
+    frames, fitted, chosen = record.offsets, FittedModel(record, fit), record.bins.groups[group]
     # The second window of age shows most; all of its frames may be missing.
-    decay = next(d for d in (comparison.model_decay[:, k].mean(axis=0) for k in (1, 2, 0, 3)) if np.isfinite(d).any())
+    means = (comparison.model_decay[chosen, k].mean(axis=0) for k in (1, 2, 0, 3))
+    decay = next(d for d in means if np.isfinite(d).any())
     bins = {int(np.nanargmin(np.abs(decay - level))) for level in _DECAYS}
     steps = sorted({nearest_lag(frames, round(comparison.lag[k] / record.dt)) for k in bins})
-    contrast, offset = fit.scaling.contrast, fit.scaling.offset
-    phi, size = np.asarray(record.phi), np.asarray(record.sigma) / np.abs(contrast)
+    contrast, offset = fit.scaling.contrast[chosen, None], fit.scaling.offset[chosen, None]
+    phi, size = record.phi[chosen], record.sigma[chosen] / np.abs(contrast[:, 0])
     model_phi = np.linspace(phi.min(), phi.max(), 2 + int(np.ptp(phi) / _STEP))
     data, error, model = [], [], []
     for k in steps:
         i, j = pairs_at_lag(frames, k)
 
         def decay_at(angles, i=frames[i], j=frames[j]):
-            u = model_u(record, fit.shear_convention, params, i, j, angles[:, None])
+            u = fitted.u(chosen[0], i, j, phi=angles[:, None])
             return np.broadcast_to(u, (len(angles), len(i)))
 
-        measured = (record.c2[:, i, j] - offset[:, None]) / contrast[:, None]
+        measured = (np.stack([record.c2[b][i, j] for b in chosen]) - offset) / contrast
         data.append(measured.mean(axis=1))
         error.append(size * _scatter_of_parts((measured - decay_at(phi)) / size[:, None]))
         model.append(decay_at(model_phi).mean(axis=1))
     lags = np.array(steps) * record.dt
-    return AngularDecay(phi, lags, np.array(data), np.array(error), model_phi, np.array(model))
+    name, of_group = record.bins.group_named(group), record.bins[chosen]
+    return AngularDecay(name, of_group, lags, np.array(data), np.array(error), model_phi, np.array(model))
 
 
 def _scatter_of_parts(residual: np.ndarray) -> float:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from homodyne_lib.figures.comparison import Comparison, model_u
+from homodyne_lib.figures.comparison import Comparison
+from homodyne_lib.figures.fitted_model import FittedModel
 from homodyne_lib.figures.lag_bins import LagBins
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.model.curves import band
@@ -53,12 +54,12 @@ def decay_bands(
         Of the same two.
     draws : mapping of str to ndarray, shape (n_draws,)
         Of the physical parameters.
-    scaling : tuple of ndarray, shape (n_draws, n_phi)
-        Contrast and offset of the draws.
+    scaling : tuple of ndarray, shape (n_draws, n)
+        Contrast and offset of the draws, in each of n bins of the record.
 
     Returns
     -------
-    ndarray, shape (2, n_phi, n_ages, n_bins)
+    ndarray, shape (2, n, n_ages, n_bins)
         Lower and upper edge of (c2 - O)/C, with the fitted O and C; NaN where there is no pair.
     """
     bins = LagBins(record.offsets)
@@ -67,12 +68,13 @@ def decay_bands(
     size = np.bincount(cell, minlength=np.prod(shape))
     chosen = np.linspace(0, len(scaling[0]) - 1, min(_DRAWS, len(scaling[0]))).round().astype(int)
     batch = np.array([list(fit.values.values()), *np.stack([draws[name] for name in fit.values], axis=1)[chosen]])
-    edges = []
-    for k, phi in enumerate(record.phi):
-        u = model_u(record, fit.shear_convention, batch.T[..., None], i, j, phi)
-        sums = np.stack([np.bincount(cell, row, minlength=size.size) for row in u])
-        u = np.divide(sums, size, out=np.full(sums.shape, np.nan), where=size > 0).reshape(-1, *shape)
-        u = u[1:] + (comparison.model_decay[k] - u[0])
+    edges, fitted, of_last = [], FittedModel(record, fit), -1
+    for k, number in enumerate(fitted.model_of):
+        if number != of_last:
+            drawn, of_last = fitted.u(k, i, j, params=batch.T[..., None]), number
+            sums = np.stack([np.bincount(cell, row, minlength=size.size) for row in drawn])
+            means = np.divide(sums, size, out=np.full(sums.shape, np.nan), where=size > 0).reshape(-1, *shape)
+        u = means[1:] + (comparison.model_decay[k] - means[0])
         contrast, offset = fit.scaling.contrast[k], fit.scaling.offset[k]
         drawn_contrast, drawn_offset = (part[chosen, k, None, None] for part in scaling)
         edges.append(band((drawn_offset + drawn_contrast * u - offset) / contrast, 0.95))

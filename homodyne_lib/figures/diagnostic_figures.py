@@ -10,15 +10,17 @@ from matplotlib.figure import Figure
 from scipy.stats import binom, norm, rankdata
 
 from homodyne_lib.figures.comparison import RESIDUAL_EDGES, Comparison
-from homodyne_lib.figures.data_figures import angle_colours
+from homodyne_lib.figures.panels import bin_colours, label_colours
 from homodyne_lib.figures.style import CYCLE, MISSING, WIDTH, label_log_axis, new_figure, shades, styled
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.parameters import PARAMETERS
 from homodyne_lib.results.sampler_reports import ShardReport
 
-__all__ = ["chains", "corner", "residuals", "shard_agreement"]
+__all__ = ["chains", "corner", "has_ring_means", "residuals", "shard_agreement"]
 
 _RANK_BINS = 20
 _POINTS = 1500  # in a panel of the corner plot
+_LINES = 24  # that can be told apart in a panel, of several q
 
 
 def _scale(values) -> int:
@@ -202,6 +204,11 @@ def shard_agreement(shards: Sequence[ShardReport], combined: Mapping[str, tuple[
     return figure
 
 
+def has_ring_means(bins: Bins) -> bool:
+    """Whether the figure of the residuals has thick lines, the means of all bins at each q."""
+    return len(bins) > _LINES and bins.rings.size > 1
+
+
 @styled
 def residuals(comparison: Comparison) -> Figure:
     """Draw mean residuals against lag and age, and the distribution of all.
@@ -213,11 +220,14 @@ def residuals(comparison: Comparison) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Grey bands are two standard errors of a mean of independent entries; the line beside the distribution is normal.
+        A line a bin, and where there are many of several q thick ones, the means at each q. Grey bands are two standard
+        errors of a bin's mean if entries are independent. The line beside the distribution is normal.
     """
     figure = new_figure(WIDTH, 2.3)
     lag, age, spread = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 1))
-    colours = angle_colours(comparison.phi)
+    bins, scale = comparison.bins, bin_colours(comparison.bins)
+    many = has_ring_means(bins)
+    style = {"lw": 0.4, "alpha": 0.25} if many else {"lw": 0.8}
     for axes, x, profiles, entries, label in (
         (lag, comparison.lag, comparison.lag_profile, comparison.lag_entries, "lag $t_2 - t_1$ [s]"),
         (age, comparison.age, comparison.age_profile, comparison.age_entries, "age $t_1$ [s]"),
@@ -225,8 +235,10 @@ def residuals(comparison: Comparison) -> Figure:
         expected = 2.0 / np.sqrt(entries)
         axes.fill_between(x, -expected, expected, color=MISSING, lw=0)
         axes.axhline(0.0, color=CYCLE["guide"], lw=0.5)
-        for profile, colour in zip(profiles, colours.to_rgba(comparison.phi), strict=True):
-            axes.plot(x, profile, "-", lw=0.8, color=colour)
+        for profile, colour in zip(profiles, scale.to_rgba(bins.q if bins.rings.size > 1 else bins.phi), strict=True):
+            axes.plot(x, profile, "-", color=colour, **style)
+        for ring, q in enumerate(bins.rings if many else ()):
+            axes.plot(x, profiles[bins.ring == ring].mean(axis=0), "-", lw=1.2, color=scale.to_rgba(q))
         axes.set_xlabel(label)
     lag.set(xscale="log", ylabel="mean residual [σ]")
     label_log_axis(lag.xaxis)
@@ -236,7 +248,6 @@ def residuals(comparison: Comparison) -> Figure:
     positive = comparison.histogram[comparison.histogram > 0]
     spread.set(xlabel="residual [σ]", ylabel="density [1/σ]", yscale="log", ylim=(0.5 * positive.min(), 1.0))
     spread.legend(loc="lower center", fontsize=6)
-    if len(comparison.phi) > 1:
-        bar = figure.colorbar(colours, ax=[lag, age], aspect=25, pad=0.01, label=r"$\varphi$ [°]")
-        bar.outline.set_linewidth(0.4)
+    if len(bins) > 1:
+        label_colours(figure.colorbar(scale, ax=[lag, age], aspect=25, pad=0.01), bins)
     return figure

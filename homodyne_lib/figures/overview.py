@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from homodyne_lib.figures.comparison import angular_decay, compare
+from homodyne_lib.figures.comparison import angular_decays, compare
 from homodyne_lib.figures.data_figures import correlation_maps, decays, decays_over_angle
 from homodyne_lib.figures.decay_bands import decay_bands
 from homodyne_lib.figures.diagnostic_figures import corner, residuals
@@ -53,8 +53,9 @@ def main_figures(
     Returns
     -------
     Figures
-        ``correlations`` (``correlations-2`` and so on where there are more than six angles), ``decays``, ``rates``,
-        ``angles`` where there are several, ``corner``, ``residuals``.
+        ``correlations`` (``correlations-2`` and so on where there are more than six bins), ``decays``, ``rates``,
+        ``angles`` where there are several, ``corner``, ``residuals``. Where many bins are of several q or files, the first
+        three show some of them.
     """
     comparison = compare(record, fit, pixels)
     maps = correlation_maps(comparison)
@@ -69,10 +70,10 @@ def main_figures(
         times = rate_times(comparison.duration, record.dt)
         rates = {curve: rates_side_by_side(curve, times, record.dt, fit, posterior, known) for curve in fit.curves}
         figures["rates"] = rates_over_time(times, rates, record.sample.shear_rate)
-    if len(record.phi) > 1:
+    if angular := angular_decays(record, fit, comparison):
         flow = fit.flow_test is not None and fit.flow_test.detected
         direction = fit.values["phi0"] if flow else None
-        figures["angles"] = decays_over_angle(angular_decay(record, fit, comparison), direction)
+        figures["angles"] = decays_over_angle(angular, direction)
     if posterior is not None:
         drawn = {name: sample for name, sample in posterior.draws.items() if name in fit.values and np.ptp(sample) > 0}
         figures["corner"] = corner(drawn, fit.values, known)

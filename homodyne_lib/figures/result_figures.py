@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from homodyne_lib.figures.style import CYCLE, MISSING, WIDTH, WIDTH_NARROW, colormap, label_log_axis, new_figure, styled
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.curves import band
 
 __all__ = ["RATE_LABELS", "rates_over_time", "scaling_over_angle", "thumbnail", "trends"]
@@ -16,6 +17,7 @@ RATE_LABELS = {"D": r"$D(t)$ [Å²/s]", "gamma_dot": r"$\dot\gamma(t)$ [1/s]"}
 _LOG_FROM = 3.0  # a rate that changes by less than this factor is drawn on a linear axis that holds zero
 _TREND_LOG_FROM = 30.0
 _SMALL = 4.5  # letters of a sign
+_LEVEL, _NAMED = 9, 40  # names of groups below a figure: level ones, and all
 
 
 @styled
@@ -66,15 +68,14 @@ def rates_over_time(
 
 
 @styled
-def scaling_over_angle(phi, fitted: Mapping[str, tuple], estimated: Mapping[str, np.ndarray]) -> Figure:
-    """Draw contrast and offset of every angle.
+def scaling_over_angle(bins: Bins, fitted: Mapping[str, tuple], estimated: Mapping[str, np.ndarray]) -> Figure:
+    """Draw contrast and offset of every bin against its angle, several groups beside each other.
 
     Parameters
     ----------
-    phi : array_like, shape (n_phi,)
-        [deg]
+    bins : Bins
     fitted : mapping
-        ``"contrast"`` and ``"offset"`` -> values and errors of the fit, shape (n_phi,) each.
+        ``"contrast"`` and ``"offset"`` -> values and errors of the fit, shape (n_bins,) each.
     estimated : mapping
         The same names -> estimates from quantiles.
 
@@ -82,16 +83,58 @@ def scaling_over_angle(phi, fitted: Mapping[str, tuple], estimated: Mapping[str,
     -------
     matplotlib.figure.Figure
     """
-    figure = new_figure(WIDTH, 2.4)
-    for axes, (name, symbol) in zip(figure.subplots(1, 2), (("contrast", "C"), ("offset", "O")), strict=True):
-        axes.plot(phi, estimated[name], "s", ms=4, mfc="none", color=CYCLE["estimate"], label="from quantiles")
-        values, errors = fitted[name]
-        axes.errorbar(phi, values, errors, fmt="o", ms=3.5, lw=1, capsize=2, color=CYCLE["fit"], label="fitted")
-        axes.set(xlabel=r"$\varphi$ [°]", ylabel=f"{name} ${symbol}$")
+    one = len(bins.groups) == 1
+    figure = new_figure(WIDTH, 2.4 if one else 3.6)
+    panels = figure.subplots(1, 2) if one else figure.subplots(2, 1, sharex=True)
+    places = bins.phi if one else bins.group + _within_group(bins.phi)
+    size = 1.0 if one else 0.7
+    for axes, (name, symbol) in zip(panels, (("contrast", "C"), ("offset", "O")), strict=True):
+        axes.plot(
+            places, estimated[name], "s", ms=4 * size, mfc="none", color=CYCLE["estimate"], label="from quantiles"
+        )
+        style = {"fmt": "o", "ms": 3.5 * size, "lw": size, "capsize": 2 * size, "color": CYCLE["fit"]}
+        axes.errorbar(places, *fitted[name], **style, label="fitted")
+        axes.set_ylabel(f"{name} ${symbol}$")
         axes.margins(y=0.15)
         axes.ticklabel_format(axis="y", useOffset=False)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+        if one:
+            axes.set_xlabel(r"$\varphi$ [°]")
+        else:
+            _separate_groups(axes, bins)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    if not one:
+        panels[1].set_xlabel(_group_label(bins))
     return figure
+
+
+def _within_group(phi) -> np.ndarray:
+    """Places of angles in a column of unit width."""
+    span = np.ptp(phi)
+    return 0.1 + 0.8 * (phi - phi.min()) / span if span else np.full(phi.shape, 0.5)
+
+
+def _group_label(bins: Bins) -> str:
+    """What columns of groups are, and which angles they hold."""
+    names = ["file"] * (bins.n_repeats > 1) + ["q [1/Å]"] * (bins.rings.size > 1)
+    low, high = bins.phi.min(), bins.phi.max()
+    angles = rf"; in each, $\varphi$ from {low:.4g}° to {high:.4g}°".replace("-", "−") if high > low else ""
+    return ", ".join(names) + angles
+
+
+def _separate_groups(axes, bins: Bins) -> None:
+    """Lines between groups, and their names below; of many, some have none."""
+    n_groups = len(bins.groups)
+    for edge in range(1, n_groups):
+        axes.axvline(edge, color=MISSING, lw=0.6, zorder=0)
+    every = -(-n_groups // _NAMED)
+    first = [group[0] for group in bins.groups[::every]]
+    file = [f"{bins.repeat[k] + 1}" if bins.n_repeats > 1 else "" for k in first]
+    q = [f"{bins.q[k]:.4g}" if bins.rings.size > 1 else "" for k in first]
+    names = [", ".join(filter(None, parts)) for parts in zip(file, q, strict=True)]
+    turned = {"rotation": 90} if len(first) > _LEVEL else {}
+    axes.set_xticks(np.arange(0, n_groups, every) + 0.5, names, **turned)
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(0, n_groups)
 
 
 @styled

@@ -104,9 +104,11 @@ def _short_of_data(problem, params) -> list[str]:
     experiment = problem.experiment
     n_phi, last = experiment.phi.size, experiment.time.size - 1
     sentences = []
-    directions = n_phi - np.sum(np.tril(_same_direction(experiment.phi), -1).any(axis=1))
+    # Angles of several q, or of repeats, are the same.
+    angles = np.unique(experiment.phi)
+    directions = angles.size - np.sum(np.tril(_same_direction(angles), -1).any(axis=1))
     if problem.has_flow and directions < _FEW_ANGLES:
-        alike = " (those 180 deg apart are one)" if directions < n_phi else ""
+        alike = " (those 180 deg apart are one)" if directions < angles.size else ""
         sentences.append(
             f"{directions} angles{alike} cannot tell the size of the shear rate from its direction phi0; {_FEW_ANGLES} or "
             "more can."
@@ -120,7 +122,8 @@ def _short_of_data(problem, params) -> list[str]:
         (fast < _TOO_FAST, fast, "decays within one frame late in the record"),
     ):
         if bad.any():
-            where = "At every angle" if bad.all() else f"At {bad.sum()} of {n_phi} angles"
+            one, many = ("In every bin", "bins") if len(experiment.bins.groups) > 1 else ("At every angle", "angles")
+            where = one if bad.all() else f"{one[:2]} {bad.sum()} of {n_phi} {many}"
             sentences.append(
                 f"{where} the correlation {text} (g1² = {u[bad].mean():.2g}), so that contrast, offset and rates are known "
                 "only together."

@@ -141,7 +141,7 @@ def check_values(record: Correlations) -> None:
     """
     _check_baseline(record)
     count, first = 0, ""
-    for phi, matrix, raw_diagonal in zip(record.phi, record.c2, record.raw_diagonal, strict=True):
+    for k, (matrix, raw_diagonal) in enumerate(zip(record.c2, record.raw_diagonal, strict=True)):
         finite = np.isfinite(raw_diagonal)
         # A diagonal without a single value is an empty one.
         lost = ~finite & finite.any()
@@ -149,7 +149,7 @@ def check_values(record: Correlations) -> None:
         if bad.any() and not count:
             i, j = np.argwhere(bad)[0]
             value = raw_diagonal[i] if i == j else matrix[i, j]
-            first = f"{value:g} at phi = {phi:.4g} deg, frames {record.frames[i]} and {record.frames[j]}"
+            first = f"{value:g} at {record.bins.named(k)}, frames {record.frames[i]} and {record.frames[j]}"
         count += np.count_nonzero(bad)
     if count:
         n_phi, n_t = record.raw_diagonal.shape
@@ -162,14 +162,14 @@ def check_values(record: Correlations) -> None:
 
 def _check_spikes(record: Correlations) -> None:
     """Refuse values off the diagonal that no correlation of intensities reaches."""
-    for phi, matrix in zip(record.phi, record.c2, strict=True):
+    for k, matrix in enumerate(record.c2):
         middle, _ = _middle(matrix)
         rows, columns = np.nonzero(np.triu(matrix > _IMPOSSIBLE * middle, 1))
         if rows.size:
             largest = np.argmax(matrix[rows, columns])
             i, j = rows[largest], columns[largest]
             raise InputError(
-                f"{rows.size} values of c2 at phi = {phi:.4g} deg are more than {_IMPOSSIBLE:g} times their median of "
+                f"{rows.size} values of c2 at {record.bins.named(k)} are more than {_IMPOSSIBLE:g} times their median of "
                 f"{middle:.3g}; the largest is {matrix[i, j]:.3g}, of the frames {record.frames[i]} and {record.frames[j]}. "
                 "Photon counts do not scatter so far; hot pixels in dark frames, or a damaged file, do. Leave out frames "
                 "with bad_frames, or process the data again."
@@ -190,7 +190,7 @@ def value_notes(record: Correlations) -> tuple[str, ...]:
     """
     notes = []
     count, distance, worst = 0, 0.0, ""
-    for phi, matrix in zip(record.phi, record.c2, strict=True):
+    for number, matrix in enumerate(record.c2):
         middle, spread = _middle(matrix)
         far = (matrix > _USUAL * middle + _SPREADS * spread) | (matrix < middle / _USUAL - _SPREADS * spread)
         rows, columns = np.nonzero(np.triu(far, 1))
@@ -200,8 +200,8 @@ def value_notes(record: Correlations) -> tuple[str, ...]:
             distance, k = apart.max(), np.argmax(apart)
             i, j = rows[k], columns[k]
             worst = (
-                f"{matrix[i, j]:.3g} at phi = {phi:.4g} deg, frames {record.frames[i]} and {record.frames[j]}, where the "
-                f"median is {middle:.3g}"
+                f"{matrix[i, j]:.3g} at {record.bins.named(number)}, frames {record.frames[i]} and {record.frames[j]}, where "
+                f"the median is {middle:.3g}"
             )
     if count:
         notes.append(
@@ -212,10 +212,15 @@ def value_notes(record: Correlations) -> tuple[str, ...]:
         twin = next((j for j in range(k) if _same(record.c2[j], matrix)), None)
         if twin is not None:
             notes.append(
-                f"c2 at phi = {record.phi[twin]:.4g} deg and at {record.phi[k]:.4g} deg are the same, value for value, which "
+                f"c2 at {record.bins.named(twin)} and at {_other(record.bins, k)} are the same, value for value, which "
                 "noise does not allow in a measurement: one may be a copy, and errors are then too small."
             )
     return tuple(notes)
+
+
+def _other(bins: Bins, k: int) -> str:
+    """A second bin of a sentence: its number alone where angles are all that tells bins apart."""
+    return bins.named(k) if len(bins.groups) > 1 else f"{bins.phi[k]:.4g} deg"
 
 
 def _same(one: np.ndarray, other: np.ndarray) -> bool:
@@ -235,11 +240,11 @@ def _middle(matrix: np.ndarray) -> tuple[float, float]:
 def _check_baseline(record: Correlations) -> None:
     """Refuse matrices whose middle value is too near 0 for correlations that decay to 1."""
     lowest = PARAMETERS["offset"].lower
-    for phi, matrix in zip(record.phi, record.c2, strict=True):
+    for k, matrix in enumerate(record.c2):
         middle, _ = _middle(matrix)
         if abs(middle) < lowest:
             raise InputError(
-                f"c2 seems to be stored without its baseline of 1, as c2 - 1: its median at phi = {phi:.4g} deg is "
+                f"c2 seems to be stored without its baseline of 1, as c2 - 1: its median at {record.bins.named(k)} is "
                 f"{middle:.3g}. Add 1 to the values and write them with homodyne_lib.write_c2, or set the format to matlab "
                 "if MATLAB wrote the file."
             )

@@ -95,11 +95,16 @@ class Bins:
     @property
     def in_words(self) -> str:
         """How many there are: angles; q and files where there are several."""
+        files = f"{self.n_repeats} files × " if self.n_repeats > 1 else ""
+        rings = f"{self.rings.size} q × " if self.rings.size > 1 else ""
+        return files + rings + self.angles_in_words
+
+    @property
+    def angles_in_words(self) -> str:
+        """How many angles a group has."""
         sizes = [group.size for group in self.groups]
         one = f"{sizes[0]} angle{'s' * (sizes[0] != 1)}"
-        angles = one if len({*sizes}) == 1 else f"{min(sizes)} to {max(sizes)} angles"
-        files = f"{self.n_repeats} files × " if self.n_repeats > 1 else ""
-        return f"{files}{self.rings.size} q × {angles}" if self.rings.size > 1 else files + angles
+        return one if len({*sizes}) == 1 else f"{min(sizes)} to {max(sizes)} angles"
 
     def refusal(self) -> str | None:
         """A sentence where repeat, q and angle are not as they must be; None where they are."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from homodyne_lib.fitting.nlsq import NlsqFit
 from homodyne_lib.likelihood.problem import Problem
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.frames import consecutive_runs
 from homodyne_lib.results.fit_checks import MisfitReport
 from homodyne_lib.uncertainty.misfit import FAMILIES, Misfit, examine
@@ -141,6 +142,15 @@ def _decay(problem, misfit) -> str:
         return (
             f"the decay has another course over the lag than the model{where}, as with dynamics that it does not have"
         )
+    bins = problem.experiment.bins
+    if len(bins.groups) > 1:
+        reasons = ["dynamics depend on q by another law"] * (bins.rings.size > 1)
+        reasons += ["the sample changed between the files"] * (bins.n_repeats > 1)
+        reasons += ["angles and matrices do not belong together" if problem.has_flow else "there is a flow"]
+        return (
+            f"decays differ from bin to bin in another way than the model makes them{where}, as where "
+            f"{', '.join(reasons[:-1])} or {reasons[-1]}"
+        )
     if not problem.has_flow:
         return (
             f"decays differ from angle to angle{where}, which a static mode cannot follow, as with a flow: try "
@@ -153,15 +163,29 @@ def _decay(problem, misfit) -> str:
 
 
 def _at_angles(problem, misfit, family) -> str:
-    """Where a family is beyond noise; nothing where only all angles together show it."""
-    found, phi = _carriers(misfit, family), problem.experiment.phi
+    """Where a family is beyond noise; nothing where only all bins together show it."""
+    found, bins = _carriers(misfit, family), problem.experiment.bins
+    several = len(bins.groups) > 1
     if not found.any():
         return ""
     if found.all():
-        return " at every angle" if found.size > 1 else ""
+        return f" {'in every bin' if several else 'at every angle'}" if found.size > 1 else ""
     order = np.argsort(-misfit.by_angle[family] * found, kind="stable")[: min(found.sum(), _MOST_NAMED)]
+    if several:
+        return _in_groups(bins, found, order)
     rest = found.sum() - order.size
-    return f" at φ = {', '.join(f'{phi[k]:.4g}' for k in order)}{f' and {rest} more' if rest else ''} deg"
+    return f" at φ = {', '.join(f'{bins.phi[k]:.4g}' for k in order)}{f' and {rest} more' if rest else ''} deg"
+
+
+def _in_groups(bins: Bins, found, order) -> str:
+    """Groups that are beyond noise as a whole; where there is none, bins, the worst first."""
+    whole = [number for number, group in enumerate(bins.groups) if found[group].all()]
+    if sum(bins.groups[number].size for number in whole) == found.sum():
+        names, rest = [bins.group_named(number) for number in whole], 0
+    else:
+        names, rest = [bins.named(k) for k in order], found.sum() - order.size
+    names, rest = names[:_MOST_NAMED], rest + max(len(names) - _MOST_NAMED, 0)
+    return f" at {'; '.join(names)}{f' and {rest} more' if rest else ''}"
 
 
 def _named_frames(frames, chosen, time) -> str:

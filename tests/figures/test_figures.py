@@ -19,10 +19,11 @@ from report_support import DT, GAP, N_T, SIGMA, TRUTH, Q, paths_in, small_record
 from report_text.dataset import Dataset
 
 from homodyne_lib.figures import data_figures, diagnostic_figures, result_figures
-from homodyne_lib.figures.comparison import angular_decay, compare, shrink
+from homodyne_lib.figures.comparison import angular_decay, angular_decays, compare, shrink
 from homodyne_lib.figures.decay_bands import decay_bands
 from homodyne_lib.figures.style import RESIDUAL_LIMIT, WIDTH, colormap, new_figure, save
 from homodyne_lib.io.canonical_file import read_correlations
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.parameters import parameter_names
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.spec.jax_backend import compute_g2_scaled
@@ -54,10 +55,10 @@ def drawn(folder, shift=1.0):
     return {
         "correlations": data_figures.correlation_maps(comparison)[0],
         "decays": data_figures.decays(comparison, bands),
-        "angles": data_figures.decays_over_angle(angular_decay(record, results.fit, comparison), TRUTH["phi0"]),
+        "angles": data_figures.decays_over_angle(angular_decays(record, results.fit, comparison), TRUTH["phi0"]),
         "rates": result_figures.rates_over_time(results.rate_times, rates),
         "scaling": result_figures.scaling_over_angle(
-            scaling.phi,
+            scaling.bins,
             {n: (getattr(scaling, n), error) for n, error in results.fit.scaling_errors.items()},
             {"contrast": estimated.contrast, "offset": estimated.offset},
         ),
@@ -174,6 +175,8 @@ def test_error_bars_of_decays_count_what_neighbours_share(flowing):
         record,
         c2=np.asarray(model) + noise + noise.transpose(0, 2, 1),
         phi=phi,
+        q=Q,
+        repeat=0,
         sigma=np.full(12, SIGMA),
         raw_diagonal=np.zeros((12, N_T)),
     )
@@ -248,7 +251,7 @@ def test_many_angles_stay_legible():
     n = 23
     maps = np.zeros((n, 4, 4)) + np.arange(4)
     phi = np.linspace(-170, 170, n)
-    shown = SimpleNamespace(phi=phi, duration=1.0, data=maps, model=maps, residual=maps, block=5)
+    shown = SimpleNamespace(bins=Bins.of(phi, Q), duration=1.0, data=maps, model=maps, residual=maps, block=5)
     drawn = data_figures.correlation_maps(shown)
     panels = [axes for figure in drawn for axes in figure.axes if axes.images]
     assert len(panels) == 3 * n

@@ -145,6 +145,41 @@ def test_an_angle_of_another_matrix_is_named():
     assert set(wrong[[0, 3]]) & set(said.angles)
 
 
+def said_of_bins(c2, q, repeat):
+    """Of bins at three angles for each of the q and numbers of files."""
+    phi, n_t = np.tile(THREE, len(q)), c2.shape[2]
+    frames, sigma = np.arange(1, n_t + 1), estimate_sigma(c2, np.arange(1, n_t + 1))
+    record = RowBand(np.arange(n_t), c2, phi, np.repeat(q, 3), 0.1, frames, None, sigma, np.repeat(repeat, 3))
+    problem = make_problem(record, per_angle_scaling("individual", phi, groups=record.bins.groups), "static")
+    fit = fit_nlsq(problem, start=dict(zip(problem.names, REST, strict=True)), n_starts=0)
+    return misfit_report(problem, fit, frames)
+
+
+@pytest.mark.parametrize(
+    ("faster", "q", "repeat", "where", "reason"),
+    [
+        (slice(6, 9), (0.006, 0.008, 0.01), (0, 0, 0), "q = 0.01 1/Å", "dynamics depend on q by another law"),
+        (slice(6, 9), (0.01, 0.01, 0.01), (0, 1, 2), "file 3", "the sample changed between the files"),
+        (
+            slice(7, 8),
+            (0.006, 0.008, 0.01),
+            (0, 0, 0),
+            "q = 0.01 1/Å, phi = 0 deg",
+            "dynamics depend on q by another law",
+        ),
+    ],
+)
+def test_bins_of_several_q_and_files_are_named(faster, q, repeat, where, reason):
+    """Twice the diffusion in some bins."""
+    hows = [AT_REST | {"params": params} for params in (REST, [40000.0, -0.3, 4000.0])]
+    c2, other = (np.concatenate([simulated(seed=k, **how | {"q": q[k]}) for k in range(3)]) for how in hows)
+    c2[faster] = other[faster]
+    said = said_of_bins(c2, q, repeat)
+    assert f" at {where}" in said.sentence
+    assert f"as where {reason} or there is a flow." in said.sentence
+    assert set(said.angles) <= set(THREE)
+
+
 def test_a_decay_of_two_kinds_is_no_matter_of_the_angles():
     """Half of the contrast decays a hundred times slower, and no power law does that."""
     how = AT_REST | dict(params=[1e5, 0.0, 0.0], n_frames=100)

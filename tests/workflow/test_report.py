@@ -21,13 +21,26 @@ import pypandoc
 import pytest
 from browser import browser
 from report_support import DT, HOSTILE, N_T, TRUTH, PageTexts, Q, paths_in, texts, write_results
+from report_text.bin_tables import noise_table, scaling_table
 from report_text.dataset import Dataset
-from report_text.exports import parameters_tex
+from report_text.exports import curve_tables, parameters_tex
 from report_text.methods import methods_text
-from report_text.sentences import belief, cautions, error_note, led_by_prior, outcome, sound
-from report_text.tables import noise_table, parameter_table, rate_table
+from report_text.sentences import (
+    belief,
+    cautions,
+    error_note,
+    led_by_prior,
+    notes_on_estimates,
+    outcome,
+    shown_large,
+    sound,
+    subject,
+)
+from report_text.tables import model_text, parameter_table, provenance_text, rate_table
 from report_text.wording import escape, plain_number
 
+from homodyne_lib.figures.comparison import angular_decays, compare
+from homodyne_lib.io.correlations import read_correlations
 from homodyne_lib.results.fit_checks import MisfitReport
 
 ROOT = Path(__file__).parents[2]
@@ -56,14 +69,16 @@ def tools():
     folder = str(ROOT / "workflow" / "scripts")
     with mock.patch.dict(os.environ), mock.patch.object(sys, "path", [folder, *sys.path]):
         from page import render
-        from summarise import about_their_mean, name_cell, only_together, summarise
+        from summarise import about_their_mean, key_numbers, name_cell, only_together, overview, summarise
         from tables import SUMMARY
         from write_report import write_report
 
         yield SimpleNamespace(
             about_their_mean=about_their_mean,
+            key_numbers=key_numbers,
             name_cell=name_cell,
             only_together=only_together,
+            overview=overview,
             render=render,
             summarise=summarise,
             write_report=write_report,
@@ -255,7 +270,9 @@ def test_figures_fit_the_columns_of_a_journal(page, flowing, name):
     assert_fonts_are_embedded(text)
 
 
-@pytest.mark.parametrize(("template", "names"), [("figure", FIGURES | {"correlations-2"}), ("curve", CURVES)])
+@pytest.mark.parametrize(
+    ("template", "names"), [("figure", FIGURES | {"correlations-2", "thumbnails"}), ("curve", CURVES)]
+)
 def test_the_archive_says_what_each_picture_and_table_shows(template, names):
     text = jinja2.Template((ROOT / "workflow" / "report" / f"{template}.rst").read_text(encoding="utf-8"))
     captions = {text.render(snakemake={"wildcards": {"dataset": "flowing", template: name}}).strip() for name in names}
@@ -541,6 +558,102 @@ def test_errors_of_a_model_that_misses_the_data_are_not_called_calibrated(flowin
 def test_the_verdict_follows_the_checks(flowing, change, words):
     results = Dataset.read("flowing", paths_in(flowing))
     assert words in belief(replace(results, fit=replace(results.fit, **change)))
+
+
+# ---------------------------------------------------------------- several q and files
+
+RINGS = (0.0044, 0.0054, 0.0066)
+
+
+@pytest.fixture(scope="module")
+def rings(tmp_path_factory):
+    """Two files of three q and five angles."""
+    folder = tmp_path_factory.mktemp("rings")
+    phi = np.array([-60.0, -30.0, 0.0, 30.0, 60.0])
+    write_results(folder, "laminar_flow", detected=True, phi=phi, rings=RINGS, repeats=2)
+    return folder
+
+
+def test_sentences_name_all_q_and_files(rings):
+    results = Dataset.read("rings", paths_in(rings))
+    assert "at 5 angles and 3 q from 0.0044 to 0.0066 1/Å in 2 files, from" in subject(results)
+    assert shown_large(results.bins) == (
+        "Maps of the lowest, a middle and the highest q, in the first file, at angles that are spread evenly; thumbnails of "
+        "all 30 bins follow."
+    )
+    methods = methods_text(results).replace("\u00a0", " ")
+    assert "at 5 azimuthal angles and 3 $q$ from 0.0044 to 0.0066 Å⁻¹ in 2 repeats" in methods
+    assert (
+        "All 30 correlation functions were fitted together: the physical parameters were common to all $q$ and"
+        in methods
+    )
+    assert "offset $O$ were free at each angle of each $q$ and repeat, and projected out" in methods
+    model, facts = (
+        model_text(results),
+        provenance_text(results, {"commit": "", "command": "", "row": "", "config": "", "versions": {}}),
+    )
+    assert "a contrast and an offset of its own" in model
+    assert "SHA-256 of file 2 | `1123456789abcdef" in facts
+
+
+def test_a_decay_rate_of_several_q_is_told_at_their_mean(tmp_path):
+    write_results(tmp_path, "static", rings=RINGS)
+    results = Dataset.read("resting", paths_in(tmp_path))
+    mean = np.prod(RINGS) ** (1 / 3)
+    said = outcome(results).replace("\u00a0", " ")
+    assert f"decays at $q$ = {mean:.4g} 1/Å, the geometric mean of all $q$, at the rate" in said
+    expected = mean**2 * np.mean(results.average("D"))
+    assert float(re.search(r"= \(?(\d+\.\d+)", said.split("Gamma")[1])[1]) == pytest.approx(expected, rel=0.02)
+
+
+def test_tables_and_curves_name_the_file_and_q_of_a_bin(rings):
+    results = Dataset.read("rings", paths_in(rings))
+    for table in (scaling_table, noise_table):
+        lines = table(results).splitlines()
+        assert lines[0].startswith(r"| file | $q$ [1/Å] | $\varphi$ [°] | ")
+        assert len(lines) == 2 + 30
+        assert lines[2 + 29].startswith("| 2 | 0.0066 | 60 | ")
+    record = read_correlations(rings / "c2.h5")
+    comparison = compare(record, results.fit, 200)
+    bands = np.stack(2 * [comparison.model_decay])
+    curves = curve_tables(results, comparison, bands, angular_decays(record, results.fit, comparison))
+    for name in CURVES - {"rates"}:
+        assert list(curves[name].columns[:2]) == ["file", "q [1/Å]"], name
+    lag = curves["residuals_lag"]
+    one = lag[(lag["file"] == 2) & (lag["q [1/Å]"] == 0.0054) & (lag["phi [deg]"] == 30)]
+    np.testing.assert_array_equal(one["mean residual [sigma]"], comparison.lag_profile[15 + 5 + 3])
+    decays = curves["decays"]
+    assert list(decays.columns[2:6]) == ["phi [deg]", "first t1 [s]", "last t1 [s]", "lag [s]"]
+    assert sorted(set(curves["angles"]["q [1/Å]"])) == list(RINGS)
+
+
+def test_many_notes_on_estimates_are_cut_where_there_are_several_q(flowing, rings):
+    for folder, left in ((flowing, 9), (rings, 7)):
+        results = Dataset.read("x", paths_in(folder))
+        many = replace(results, scaling=replace(results.scaling, warnings=[f"Note {k}." for k in range(9)]))
+        notes = notes_on_estimates(many)
+        assert len(notes) == left
+    assert notes[-1] == "3 more like these; scaling.json has all of them."
+
+
+def test_the_summary_lists_all_q(tools, rings, tmp_path):
+    results = Dataset.read("rings", paths_in(rings))
+    row = tools.key_numbers(results)
+    assert row["q [1/Å]"] == "0.0044, 0.0054, 0.0066"
+    assert row["angles"] == 30
+    assert "| 0.0044 – 0.0066 (3) | 30 × 30 |" in tools.overview([row], {"rings": ""})
+
+
+@pytest.mark.slow
+def test_several_q_make_a_page_too(tools, rings):
+    page = write_page(tools, rings)
+    assert texts(page)["h2"] == SECTIONS
+    # Three q of at most six panels, and data and residuals of all bins.
+    figures = FIGURES - {"shards"} | {"correlations-2", "correlations-3", "thumbnails", "thumbnails-2"}
+    assert {file.stem for file in (rings / "figures").glob("*.png")} == figures
+    assert any("one line a bin (thick: the means at each q)" in caption for caption in texts(page)["figcaption"])
+    images = PageTexts(page).images
+    assert len({image["alt"] for image in images}) == len(images)
 
 
 # ---------------------------------------------------------------- all datasets

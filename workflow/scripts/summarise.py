@@ -44,12 +44,12 @@ _FLOW = {"gamma_dot", "gamma_dot_t0", "beta", "gamma_dot_t_offset", "phi0"}
 def key_numbers(results):
     """One row of summary.csv."""
     header = results.header
-    middle = results.times[-1] / 2
+    middle, rings = results.times[-1] / 2, results.bins.rings
     row = {
         "dataset": results.dataset,
         "status": "finished",
         "analysis_mode": results.fit.analysis_mode,
-        "q [1/Å]": header["q"],
+        "q [1/Å]": float(rings[0]) if rings.size == 1 else ", ".join(f"{q:.4g}" for q in rings),
         "angles": len(header["phi"]),
         "frames": len(header["frames"]),
         "dt [s]": header["dt"],
@@ -97,6 +97,14 @@ def _rate_cell(row, curve):
     return quantity(row[value], row[error])
 
 
+def _q_cell(q):
+    """One q; of several the lowest, the highest and how many."""
+    if not isinstance(q, str):
+        return f"{q:.5g}"
+    values = q.split(", ")
+    return f"{values[0]} – {values[-1]} ({len(values)})"
+
+
 def _doubt(row):
     """What speaks against the model of a row."""
     apart = row["fits_agree_p"] is not None and row["fits_agree_p"] < REJECTED
@@ -121,7 +129,7 @@ def overview(rows, pictures):
         [
             name_cell(row, pictures[row["dataset"]]),
             row["analysis_mode"].replace("_", " "),
-            f"{row['q [1/Å]']:.5g}",
+            _q_cell(row["q [1/Å]"]),
             f"{row['angles']} × {row['frames']}",
             f"{row['reduced_chi2']:.3f}" + _doubt(row),
             words[row["converged"]],

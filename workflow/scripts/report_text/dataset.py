@@ -13,6 +13,7 @@ import pandas as pd
 from homodyne_lib.io.canonical_file import read_header
 from homodyne_lib.io.formats.simulated import read_truth
 from homodyne_lib.io.hdf5 import open_hdf5
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.curves import CURVES, rate_slopes
 from homodyne_lib.model.frames import frame_offsets
 from homodyne_lib.results.calibrations import Calibration
@@ -83,6 +84,11 @@ class Dataset:
             posterior=Posterior.read(Path(paths["posterior"]).parent),
             truth=truth and fit.beside(truth),
         )
+
+    @property
+    def bins(self) -> Bins:
+        """Repeat, q and angle of each matrix."""
+        return Bins(self.header["repeat"], self.header["q"], self.header["phi"])
 
     @property
     def calibration(self) -> Calibration | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from homodyne_lib.figures.comparison import AngularDecay, Comparison
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.curves import band
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
@@ -79,7 +81,7 @@ def _rates(results: Dataset) -> pd.DataFrame:
 
 
 def curve_tables(
-    results: Dataset, comparison: Comparison, bands: np.ndarray, angular: AngularDecay | None
+    results: Dataset, comparison: Comparison, bands: np.ndarray, angular: Sequence[AngularDecay]
 ) -> dict[str, pd.DataFrame]:
     """Tabulate the curves of the figures.
 
@@ -87,10 +89,10 @@ def curve_tables(
     ----------
     results : Dataset
     comparison : Comparison
-    bands : ndarray, shape (2, n_phi, n_ages, n_bins)
-        Of the decays.
-    angular : AngularDecay or None
-        None where there is one angle only.
+    bands : ndarray, shape (2, n, n_ages, n_bins)
+        Of the decays of n bins.
+    angular : sequence of AngularDecay
+        Of the groups that stand for all; none where there is one angle only.
 
     Returns
     -------
@@ -98,25 +100,34 @@ def curve_tables(
         By the name of the figure; units stand in the headers.
     """
     first, last = comparison.ages.T
-    scaling, errors = results.fit.scaling, results.fit.scaling_errors
-    decays = _long(
-        {"phi [deg]": comparison.phi, "first t1 [s]": first, "lag [s]": comparison.lag},
+    scaling, errors, bins = results.fit.scaling, results.fit.scaling_errors, comparison.bins
+    decays = _of_bins(
+        bins,
+        {"bin": np.arange(len(bins)), "first t1 [s]": first, "lag [s]": comparison.lag},
         {"(c2 - O)/C": comparison.data_decay, "error": comparison.decay_error, "model": comparison.model_decay}
         | dict(zip(("model lower 95 %", "model upper 95 %"), bands, strict=True)),
     )
-    decays.insert(2, "last t1 [s]", decays["first t1 [s]"].map(dict(zip(first, last, strict=True))))
+    decays.insert(
+        decays.columns.get_loc("first t1 [s]") + 1,
+        "last t1 [s]",
+        decays["first t1 [s]"].map(dict(zip(first, last, strict=True))),
+    )
     tables = {
         "rates": _rates(results),
         "decays": decays,
-        "residuals_lag": _long(
-            {"phi [deg]": comparison.phi, "lag [s]": comparison.lag}, {"mean residual [sigma]": comparison.lag_profile}
+        "residuals_lag": _of_bins(
+            bins,
+            {"bin": np.arange(len(bins)), "lag [s]": comparison.lag},
+            {"mean residual [sigma]": comparison.lag_profile},
         ),
-        "residuals_age": _long(
-            {"phi [deg]": comparison.phi, "t1 [s]": comparison.age}, {"mean residual [sigma]": comparison.age_profile}
+        "residuals_age": _of_bins(
+            bins,
+            {"bin": np.arange(len(bins)), "t1 [s]": comparison.age},
+            {"mean residual [sigma]": comparison.age_profile},
         ),
         "scaling": pd.DataFrame(
-            {
-                "phi [deg]": scaling.phi,
+            _named(scaling.bins)
+            | {
                 "contrast": scaling.contrast,
                 "contrast_error": errors["contrast"],
                 "offset": scaling.offset,
@@ -125,14 +136,48 @@ def curve_tables(
             }
         ),
     }
-    if angular is not None:
-        tables["angles"] = _long(
-            {"lag [s]": angular.lags, "phi [deg]": angular.phi}, {"(c2 - O)/C": angular.data, "error": angular.error}
-        )
-        tables["angles_model"] = _long(
-            {"lag [s]": angular.lags, "phi [deg]": angular.model_phi}, {"(c2 - O)/C": angular.model}
-        )
+    if angular:
+        tables["angles"] = _of_decays(angular, bins, _measured)
+        tables["angles_model"] = _of_decays(angular, bins, _modelled)
     return tables
+
+
+def _named(bins: Bins) -> dict[str, np.ndarray]:
+    """Columns that name bins: the angle; the file and q where there are several."""
+    file = {"file": bins.repeat + 1} if bins.n_repeats > 1 else {}
+    q = {"q [1/Å]": bins.q} if bins.rings.size > 1 else {}
+    return file | q | {"phi [deg]": bins.phi}
+
+
+def _of_bins(bins: Bins, axes: dict[str, np.ndarray], values: dict[str, np.ndarray]) -> pd.DataFrame:
+    """:func:`_long` whose first axis is the number of a bin, with the columns that name it in place of that."""
+    table = _long(axes, values)
+    numbers = table.pop("bin")
+    for place, (name, column) in enumerate(_named(bins).items()):
+        table.insert(place, name, column[numbers])
+    return table
+
+
+def _of_decays(angular: Sequence[AngularDecay], bins: Bins, table_of: Callable) -> pd.DataFrame:
+    """Tables of groups below each other, with the file and q of each where there are several."""
+    tables = []
+    for decay in angular:
+        table = table_of(decay)
+        if bins.rings.size > 1:
+            table.insert(0, "q [1/Å]", decay.bins.q[0])
+        if bins.n_repeats > 1:
+            table.insert(0, "file", decay.bins.repeat[0] + 1)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _measured(decay: AngularDecay) -> pd.DataFrame:
+    axes = {"lag [s]": decay.lags, "phi [deg]": decay.bins.phi}
+    return _long(axes, {"(c2 - O)/C": decay.data, "error": decay.error})
+
+
+def _modelled(decay: AngularDecay) -> pd.DataFrame:
+    return _long({"lag [s]": decay.lags, "phi [deg]": decay.model_phi}, {"(c2 - O)/C": decay.model})
 
 
 def write_curves(tables: dict[str, pd.DataFrame], folder: str | Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from homodyne_lib.fitting.certificate import Certificate
+from homodyne_lib.io.correlations import q_in_words
+from homodyne_lib.model.bins import Bins
 from report_text.dataset import Dataset
 from report_text.tables import SHEAR_FACTOR
 from report_text.wording import grouped, plain_number
@@ -40,12 +42,13 @@ _WORKS = {
     ),
 }
 _SCALING = {
-    "individual": "free at each angle",
-    "auto": "averaged over the angles",
-    "constant": "held at the mean of quantile estimates",
-    "constant_per_angle": "held at quantile estimates of each angle",
-    "fourier": "a Fourier series in the angle",
+    "individual": "free at each angle{also}",
+    "auto": "averaged over the angles{each}",
+    "constant": "held at the mean of quantile estimates{each}",
+    "constant_per_angle": "held at quantile estimates of each angle{also}",
+    "fourier": "a Fourier series in the angle{each}",
 }
+"""What contrast and offset are; groups of bins have their own."""
 _PROJECTED = ("individual", "auto", "fourier")
 
 
@@ -65,7 +68,7 @@ class _Citations:
 
 
 def _measurement(results: Dataset, cite: _Citations) -> str:
-    header, n_phi = results.header, len(results.header["phi"])
+    header, bins = results.header, results.bins
     shear = flow = ""
     if not results.fit.is_static:
         gap = plain_number(header["stator_rotor_gap"], exact=True)
@@ -76,14 +79,36 @@ def _measurement(results: Dataset, cite: _Citations) -> str:
             r"$\Gamma = \int_{t_1}^{t_2} \dot\gamma(t) dt$, $\dot\gamma(t) = \dot\gamma_0 t^\beta + "
             rf"\dot\gamma_\mathrm{{off}}$ and the gap $L$ = {gap} Å"
         )
-    angles = "one azimuthal angle" if n_phi == 1 else f"{n_phi} azimuthal angles"
+    angles = bins.angles_in_words.replace("angle", "azimuthal angle")
+    angles = "one azimuthal angle" if angles == "1 azimuthal angle" else angles
     return (
         rf"Two-time correlation functions $c_2(\varphi, t_1, t_2)$ of {results.frames_in_words}, "
-        f"{header['dt']:.6g}\u00a0s apart, at {angles} and $q$ = {header['q']:.5g}\u00a0Å⁻¹ were described by the homodyne "
+        f"{header['dt']:.6g}\u00a0s apart, at {angles} and {_wavevectors(bins)} were described by the homodyne "
         f"model {cite('he2024', 'he2025')}, $c_2 = O + C g_1^2$ with "
         rf"$g_1 = \exp\left(-\tfrac12 q^2 \int_{{t_1}}^{{t_2}} D(t) dt\right){shear}$, "
         rf"$D(t) = D_0 t^\alpha + D_\mathrm{{off}}$ (twice the Stokes–Einstein coefficient for Brownian motion){flow}."
+        f"{_shared(bins)}"
     )
+
+
+def _wavevectors(bins: Bins) -> str:
+    """The q of a measurement, and how often it was made."""
+    q = q_in_words(bins).replace("q", "$q$", 1).replace(" 1/Å", "\u00a0Å⁻¹")
+    return f"{q} in {bins.n_repeats} repeats" if bins.n_repeats > 1 else q
+
+
+def _shared(bins: Bins) -> str:
+    """What bins of several q and repeats have in common."""
+    if len(bins.groups) == 1:
+        return ""
+    return (
+        f" All {len(bins)} correlation functions were fitted together: the physical parameters were common to "
+        f"{_every(bins)}."
+    )
+
+
+def _every(bins: Bins) -> str:
+    return " and ".join(["all $q$"] * (bins.rings.size > 1) + ["all repeats"] * (bins.n_repeats > 1))
 
 
 def _fit(results: Dataset, cite: _Citations) -> str:
@@ -96,9 +121,15 @@ def _fit(results: Dataset, cite: _Citations) -> str:
     return (
         f"The {grouped(fit.n_points)} pairs $t_1 < t_2$ were fitted by nonlinear least squares, weighted by noise that "
         f"was estimated from the data at each angle (σ = {noise}); contrast $C$ and offset $O$ were "
-        f"{_SCALING[mode]}{projected} (χ² per degree of freedom {fit.reduced_chi2:.3f})."
+        f"{_scaling(mode, results.bins)}{projected} (χ² per degree of freedom {fit.reduced_chi2:.3f})."
         f"{_nodes(fit.certificate)}{_metric(results, cite)}"
     )
+
+
+def _scaling(mode: str, bins: Bins) -> str:
+    """What contrast and offset are, in each of several groups."""
+    group = " and ".join(["$q$"] * (bins.rings.size > 1) + ["repeat"] * (bins.n_repeats > 1))
+    return _SCALING[mode].format(also=f" of each {group}" if group else "", each=f", for each {group}" if group else "")
 
 
 def _metric(results: Dataset, cite: _Citations) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from homodyne_lib.figures.panels import chosen_groups, shown_bins
+from homodyne_lib.io.correlations import q_in_words
+from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import RATE_UNITS
 from homodyne_lib.results.calibrations import Calibration
@@ -20,8 +23,10 @@ __all__ = [
     "flow_found",
     "landmark_times",
     "led_by_prior",
+    "notes_on_estimates",
     "outcome",
     "range_95",
+    "shown_large",
     "sound",
     "subject",
     "warnings_of",
@@ -29,6 +34,7 @@ __all__ = [
 
 RATE_SYMBOLS = {"D": "$D$", "gamma_dot": r"$\dot\gamma$"}
 _LED = 2.5  # times that an error without the prior is larger, from which on the prior decides
+_NOTES = 6  # on estimates, that are listed
 _NOISE_LIKE = (0.8, 1.25)  # reduced χ² of residuals as large as the noise the weights were made from
 
 
@@ -59,16 +65,32 @@ def range_95(draws, unit: str) -> str:
 
 def subject(results: Dataset) -> str:
     """Say what was measured."""
-    header, phi = results.header, results.header["phi"]
-    angles = "1 angle" if len(phi) == 1 else f"{len(phi)} angles"
+    header, bins = results.header, results.bins
+    files = f" in {bins.n_repeats} files" if bins.n_repeats > 1 else ""
     simulated = ", a simulation with known truth" if results.truth else ""
     mode = results.fit.analysis_mode.replace("_", " ")
     if not results.fit.is_static:
         mode += f", gap {plain_number(header['stator_rotor_gap'], exact=True)} Å"
     return (
         f"**Measured:** {results.frames_in_words}, {header['dt']:.6g} s apart ({results.times[-1]:.4g} s in all), "
-        f"at {angles} and q = {header['q']:.5g} 1/Å, from {escape(header['source'])}{simulated}; model: {mode}."
+        f"at {bins.angles_in_words} and {q_in_words(bins)}{files}, from {escape(header['source'])}{simulated}; "
+        f"model: {mode}."
     )
+
+
+def shown_large(bins: Bins) -> str:
+    """Say which bins have large maps, where these are not all."""
+    shown = shown_bins(bins)
+    if sum(part.size for part in shown) == len(bins):
+        return ""
+    several_q = bins.rings.size > 1
+    ends = ("the lowest", "the highest q") if several_q else ("the first", "the last file")
+    where = [", a middle and ".join(ends) if len(shown) > 2 else " and ".join(ends)]
+    if several_q and bins.n_repeats > 1:
+        where.append("in the first file")
+    if any(part.size < bins.groups[number].size for part, number in zip(shown, chosen_groups(bins), strict=True)):
+        where.append("at angles that are spread evenly")
+    return f"Maps of {', '.join(where)}; thumbnails of all {len(bins)} bins follow."
 
 
 def _at_times(results: Dataset, curve: str) -> str:
@@ -80,13 +102,15 @@ def _at_times(results: Dataset, curve: str) -> str:
 
 def outcome(results: Dataset) -> str:
     """Say what came out: rates at three times, or the limit on a shear rate that the data do not show."""
-    q = results.header["q"]
+    q = results.bins.reference_q
     decay = np.square(q) * results.average("D")
     text = [f"**Found:** the diffusion coefficient {RATE_SYMBOLS['D']} is {_at_times(results, 'D')}."]
     found, convention = flow_found(results), convention_in_words(results.fit.shear_convention)
     if found is None:
+        several = results.bins.rings.size > 1
+        at = rf" at $q$ = {q:.4g} 1/Å, the geometric mean of all $q$," if several else ""
         text.append(
-            r"Averaged over the record, $g_2$ decays at the rate $\Gamma = q^2 \langle D\rangle$ = "
+            r"Averaged over the record, $g_2$ decays" + at + r" at the rate $\Gamma = q^2 \langle D\rangle$ = "
             f"{estimate(decay, '1/s')}, with 95 % probability {range_95(decay, '1/s')}."
         )
     elif found:
@@ -186,6 +210,14 @@ def _surprises(calibration: Calibration | None) -> list[str]:
 def warnings_of(results: Dataset) -> list[str]:
     """Everything that was noticed from ingest to calibration, as sentences."""
     return [*results.header["notes"], *cautions(results)]
+
+
+def notes_on_estimates(results: Dataset) -> list[str]:
+    """Warnings of the estimates from quantiles; some of them where several q or files have many."""
+    notes = results.scaling.warnings
+    if len(results.bins.groups) == 1 or len(notes) <= _NOTES:
+        return notes
+    return [*notes[:_NOTES], f"{len(notes) - _NOTES} more like these; scaling.json has all of them."]
 
 
 def error_note(results: Dataset) -> str:

@@ -25,13 +25,11 @@ __all__ = [
     "markdown_table",
     "metric_text",
     "model_text",
-    "noise_table",
     "noise_text",
     "parameter_table",
     "provenance_text",
     "rate_table",
     "rates_in_words",
-    "scaling_table",
     "shard_table",
 ]
 
@@ -160,40 +158,6 @@ def _times(error: float, independent: float) -> str:
     return plain_number(error / independent, 2) if independent > 0 else "–"
 
 
-def scaling_table(results: Dataset) -> str:
-    """Tabulate contrast, offset and noise at each angle, fitted and estimated."""
-    fit, quantiles, errors = results.fit.scaling, results.scaling, results.fit.scaling_errors
-    rows = []
-    for k, phi in enumerate(fit.phi):
-        cells = [_degrees(phi)]
-        for name in ("contrast", "offset"):
-            cells += [quantity(getattr(fit, name)[k], errors[name][k]), plain_number(getattr(quantiles, name)[k], 3)]
-        rows.append([*cells, plain_number(results.fit.sigma[k], 3)])
-    head = [r"$\varphi$ [°]", "contrast $C$", "from quantiles", "offset $O$", "from quantiles", r"noise $\sigma$"]
-    return markdown_table(head, rows)
-
-
-def _degrees(phi: float) -> str:
-    return f"{phi:.4g}".replace("-", "−")
-
-
-def noise_table(results: Dataset) -> str:
-    """Tabulate what the residuals tell of the noise at each angle; for results with a calibration."""
-    found = results.calibration
-    columns = [found.pixels, found.counts, found.effective_counts]
-    counts = "photons a pixel and frame"
-    head = [r"$\varphi$ [°]", "independent pixels $M$", f"{counts}, diagonal", f"{counts}, residuals"]
-    rows = [
-        [_degrees(phi), *("∞" if np.isinf(number) else plain_number(number, 2) for number in numbers)]
-        for phi, *numbers in zip(results.header["phi"], *columns, strict=True)
-    ]
-    if found.bin_pixels is not None:
-        head.insert(2, "pixels of the bin")
-        for row, number in zip(rows, found.bin_pixels, strict=True):
-            row.insert(2, str(number))
-    return markdown_table(head, rows)
-
-
 def noise_text(results: Dataset) -> str:
     """Say which noise the error bars count; for results with a calibration."""
     found = results.calibration
@@ -274,6 +238,11 @@ def model_text(results: Dataset) -> str:
         "Time counts from the first frame that was used, also over frames that are missing. The pairs $t_1 < t_2$ were "
         "fitted; the diagonal was not. Contrast $C$ and offset $O$ were solved for exactly at every step of the fit."
     )
+    if len(results.bins.groups) > 1:
+        text.append(
+            "Every file and $q$ has a contrast and an offset of its own; all have the same parameters of $D(t)$"
+            f"{'' if results.fit.is_static else ' and of the flow'}."
+        )
     return "\n\n".join(text)
 
 
@@ -294,8 +263,7 @@ def provenance_text(results: Dataset, provenance: Mapping[str, Any]) -> str:
     missing = missing_frames(frames)
     without = f" without {frame_ranges(missing)}" if missing.size else ""
     facts = [
-        ["file", escape(results.header["source"])],
-        ["SHA-256 of the file", f"`{results.header['source_sha256']}`"],
+        *_files(results),
         ["frames used", f"{frames[0]} to {frames[-1]}{without}"],
         ["code", escape(provenance["commit"])],
         ["packages", ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())],
@@ -307,6 +275,15 @@ def provenance_text(results: Dataset, provenance: Mapping[str, Any]) -> str:
         ("Configuration, defaults included:", provenance["config"]),
     )
     return "\n\n".join([table, *(f"{title}\n\n{_verbatim(text)}" for title, text in blocks)])
+
+
+def _files(results: Dataset) -> list[list[str]]:
+    """Name and digest of the file, or of each."""
+    source, digest = results.header["source"], results.header["source_sha256"]
+    digests = [part.strip() for part in digest.split(",")]
+    if len(digests) == 1:
+        return [["file", escape(source)], ["SHA-256 of the file", f"`{digest}`"]]
+    return [["files", escape(source)], *([f"SHA-256 of file {k}", f"`{part}`"] for k, part in enumerate(digests, 1))]
 
 
 def _verbatim(text: str) -> str:

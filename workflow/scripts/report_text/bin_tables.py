@@ -1,0 +1,55 @@
+"""Tables of the report with a row a bin, as Markdown."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from homodyne_lib.model.bins import Bins
+from report_text.dataset import Dataset
+from report_text.tables import markdown_table
+from report_text.wording import plain_number, quantity
+
+__all__ = ["noise_table", "scaling_table"]
+
+
+def scaling_table(results: Dataset) -> str:
+    """Tabulate contrast, offset and noise of each bin, fitted and estimated."""
+    fit, quantiles, errors = results.fit.scaling, results.scaling, results.fit.scaling_errors
+    names, rows = _bin_cells(fit.bins), []
+    for k, bin_cells in enumerate(names[1]):
+        cells = [*bin_cells]
+        for name in ("contrast", "offset"):
+            cells += [quantity(getattr(fit, name)[k], errors[name][k]), plain_number(getattr(quantiles, name)[k], 3)]
+        rows.append([*cells, plain_number(results.fit.sigma[k], 3)])
+    head = [*names[0], "contrast $C$", "from quantiles", "offset $O$", "from quantiles", r"noise $\sigma$"]
+    return markdown_table(head, rows)
+
+
+def _bin_cells(bins: Bins) -> tuple[list[str], list[list[str]]]:
+    """Heads of the columns that name a bin, and its cells: the angle; the file and q where there are several."""
+    columns = {
+        "file": [str(number + 1) for number in bins.repeat] if bins.n_repeats > 1 else None,
+        "$q$ [1/Å]": [f"{q:.4g}" for q in bins.q] if bins.rings.size > 1 else None,
+        r"$\varphi$ [°]": [f"{phi:.4g}".replace("-", "−") for phi in bins.phi],
+    }
+    held = {name: cells for name, cells in columns.items() if cells is not None}
+    return list(held), [list(cells) for cells in zip(*held.values(), strict=True)]
+
+
+def noise_table(results: Dataset) -> str:
+    """Tabulate what the residuals tell of the noise of each bin; for results with a calibration."""
+    found = results.calibration
+    columns = [found.pixels, found.counts, found.effective_counts]
+    counts = "photons a pixel and frame"
+    names, cells = _bin_cells(results.bins)
+    head = [*names, "independent pixels $M$", f"{counts}, diagonal", f"{counts}, residuals"]
+    rows = [
+        [*cell, *("∞" if np.isinf(number) else plain_number(number, 2) for number in numbers)]
+        for cell, *numbers in zip(cells, *columns, strict=True)
+    ]
+    if found.bin_pixels is not None:
+        place = len(names) + 1
+        head.insert(place, "pixels of the bin")
+        for row, number in zip(rows, found.bin_pixels, strict=True):
+            row.insert(place, str(number))
+    return markdown_table(head, rows)
