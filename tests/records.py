@@ -55,7 +55,8 @@ def assert_same(found: Correlations | RowBand, expected: Correlations, *skip: st
 def drawn_fit(values: dict[str, float], contrast, offset) -> SimpleNamespace:
     """What figures take of a fit, for a model that nothing was fitted with."""
     scaling = SimpleNamespace(contrast=np.asarray(contrast), offset=np.asarray(offset))
-    return SimpleNamespace(values=values, scaling=scaling, shear_convention="spec")
+    power = None if "q_exponent" in values else 2.0
+    return SimpleNamespace(values=values, scaling=scaling, shear_convention="spec", q_exponent=power)
 
 
 def write_legacy(path: Path, matrices: dict[int, np.ndarray], q: object, phi: object) -> Path:

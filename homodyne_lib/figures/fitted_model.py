@@ -32,7 +32,7 @@ class FittedModel:
     def __init__(self, record: Correlations, fit: Fit):
         frames = record.offsets
         time = floor_time(record.dt * np.arange(int(frames[-1]) + 1), record.dt)
-        gap = None if fit.is_static else record.stator_rotor_gap
+        gap = record.stator_rotor_gap if "gamma_dot_t0" in fit.values else None
         self._experiment = Experiment.of(time, frames, record.bins, record.dt, gap, fit.q_exponent)
         self._convention = fit.shear_convention
         self.params = np.array(list(fit.values.values()))

@@ -13,7 +13,7 @@ from homodyne_lib.fitting.speckle_fit import MetricState
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.model.curves import CURVES
-from homodyne_lib.model.kernels import convention_in_words
+from homodyne_lib.model.kernels import BROWNIAN, convention_in_words
 from homodyne_lib.model.parameters import is_static
 from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.model.scaling import PerAngleScaling, per_angle_scaling
@@ -128,7 +128,6 @@ class Fit(Shown, JsonFile):
     analysis_mode: str
     per_angle_mode: str
     shear_convention: str
-    q_exponent: float | None
     parameters: dict[str, FittedParameter]
     scaling: AngleScaling
     coefficients: dict[str, float]
@@ -144,6 +143,7 @@ class Fit(Shown, JsonFile):
     basins: list[dict[str, float]]
     n_evaluations: int
     misfit: MisfitReport
+    q_exponent: float | None = BROWNIAN
     certificate: Certificate | None = field(default=None, metadata=OPTIONAL_KEY)
     flow_test: FlowTest | None = field(default=None, metadata=OPTIONAL_KEY)
     metric: MetricState | None = field(default=None, metadata=OPTIONAL_KEY)

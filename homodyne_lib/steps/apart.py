@@ -24,7 +24,6 @@ from homodyne_lib.uncertainty.two_fits import compare_fits
 
 __all__ = ["with_parts"]
 
-_STARTS = 16  # of a part, besides the shared rates; those of all data have found the way
 _WELL_KNOWN = 0.3  # relative error of a rate from which it is not compared: its logarithm is then far from normal
 
 
@@ -78,7 +77,7 @@ def with_parts(
         With ``parts``, and a warning where they disagree; as it was where there is one q and one repeat.
     """
     bins = record.bins
-    settings = _Settings(fit, fourier_order, min(starts, _STARTS), bounds, fixed, max_evaluations, seed, threads)
+    settings = _Settings(fit, fourier_order, starts, bounds, fixed, max_evaluations, seed, threads)
     rings = [np.flatnonzero(bins.ring == k) for k in range(bins.rings.size)] if bins.rings.size > 1 else []
     repeats = [np.flatnonzero(bins.repeat == k) for k in range(bins.n_repeats)] if bins.n_repeats > 1 else []
     if not rings and not repeats:
@@ -119,26 +118,28 @@ def _part(record, data, quantiles, chosen) -> tuple[Correlations, Compressed, Qu
 
 
 def _alone(record: Correlations, data: Compressed, quantiles: QuantileScaling, settings: _Settings, time) -> PartFit:
-    """Fit of a part, by the estimator of the whole."""
+    """Fit of a part, as one of a record of it alone would be quoted."""
     fit = settings.fit
     per_angle = quantiles.per_angle(fit.per_angle_mode, settings.fourier_order)
     power = fit.q_exponent if record.bins.rings.size > 1 else BROWNIAN
     problem = make_problem(data, per_angle, fit.analysis_mode, fit.shear_convention, record, power)
     limits = {"bounds": settings.bounds, "fixed": settings.fixed, "max_evaluations": settings.max_evaluations}
-    start = {name: fit.values[name] for name in problem.names}
+    # What is found alone must not hang on the other parts, unless there is no search.
+    start = None if settings.starts else {name: fit.values[name] for name in problem.names}
     found = fit_nlsq(problem, start=start, n_starts=settings.starts, seed=settings.seed, **limits)
     quoted, covariance = found, found.covariance
     if fit.calibration is not None:
-        held, threads = [*settings.fixed, *(name for name, at in found.at_bound.items() if at)], settings.threads
-        noise = calibrate(problem, found.values, record.raw_diagonal, held=held, threads=threads)
+        # A rate is known although its parts may be at their bounds: none is held for its error but those of the user.
+        how = {"held": [*settings.fixed], "threads": settings.threads}
+        noise = calibrate(problem, found.values, record.raw_diagonal, **how)
         covariance = noise.covariance
-        if fit.estimator == "speckle" and noise.noise == "speckle":
+        if fit.agreement is not None and noise.noise == "speckle":
             minima = [np.array([basin[name] for name in problem.names]) for basin in found.basins]
             shot = 1.0 / noise.effective_counts
-            weighted = fit_speckle(problem, found.values, minima, shot, threads=threads, **limits)
-            quoted = weighted.fit
-            held = [*settings.fixed, *(name for name, at in quoted.at_bound.items() if at)]
-            covariance = compare_fits(problem, weighted, noise, held=held, threads=threads)[0].covariance
+            weighted = fit_speckle(problem, found.values, minima, shot, threads=settings.threads, **limits)
+            calibrated, agreement = compare_fits(problem, weighted, noise, **how)
+            if not agreement.rejected:
+                quoted, covariance = weighted.fit, calibrated.covariance
     return _rates(problem.names, quoted, covariance, fit.curves, time, record.dt, found.reduced_chi2)
 
 

@@ -40,7 +40,7 @@ from report_text.tables import model_text, parameter_table, provenance_text, rat
 from report_text.wording import escape, plain_number
 
 from homodyne_lib.figures.comparison import angular_decays, compare
-from homodyne_lib.io.correlations import read_correlations
+from homodyne_lib.io.canonical_file import read_correlations
 from homodyne_lib.results.fit_checks import MisfitReport
 
 ROOT = Path(__file__).parents[2]

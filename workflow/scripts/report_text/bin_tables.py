@@ -5,11 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 from homodyne_lib.model.bins import Bins
+from homodyne_lib.model.parameters import RATE_UNITS
 from report_text.dataset import Dataset
+from report_text.sentences import RATE_SYMBOLS
 from report_text.tables import markdown_table
 from report_text.wording import plain_number, quantity
 
-__all__ = ["noise_table", "scaling_table"]
+__all__ = ["noise_table", "parts_table", "scaling_table"]
+
+
+def parts_table(results: Dataset) -> str:
+    """Tabulate the rates of each q and of each file alone, and of all together; for results with parts."""
+    parts, rows = results.fit.parts, []
+    curves = results.curves
+    for part in parts.fits:
+        name = f"$q$ = {part.q:.4g} 1/Å" if part.q is not None else f"file {part.repeat + 1}"
+        rates = [quantity(part.rates[curve], part.errors[curve]) for curve in curves]
+        rates = [text if curve in part.known else f"({text})" for curve, text in zip(curves, rates, strict=True)]
+        rows.append([name, *rates, f"{part.reduced_chi2:.3f}"])
+    draws = [results.rates(curve, [parts.time])["draws"][:, 0] for curve in curves]
+    together = [quantity(float(np.mean(sample)), float(np.std(sample, ddof=1))) for sample in draws]
+    rows.append(["**all together**", *together, f"{results.fit.by_squares.reduced_chi2:.3f}"])
+    names = [f"{RATE_SYMBOLS[curve]} at {parts.time:.3g} s [{RATE_UNITS[curve]}]" for curve in curves]
+    return markdown_table(["fitted", *names, "χ²/dof"], rows)
 
 
 def scaling_table(results: Dataset) -> str:

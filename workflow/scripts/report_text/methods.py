@@ -7,8 +7,9 @@ import numpy as np
 from homodyne_lib.fitting.certificate import Certificate
 from homodyne_lib.io.correlations import q_in_words
 from homodyne_lib.model.bins import Bins
+from homodyne_lib.model.kernels import BROWNIAN
 from report_text.dataset import Dataset
-from report_text.tables import SHEAR_FACTOR
+from report_text.tables import SHEAR_FACTOR, square_of_q
 from report_text.wording import grouped, plain_number
 
 __all__ = ["methods_text"]
@@ -85,9 +86,9 @@ def _measurement(results: Dataset, cite: _Citations) -> str:
         rf"Two-time correlation functions $c_2(\varphi, t_1, t_2)$ of {results.frames_in_words}, "
         f"{header['dt']:.6g}\u00a0s apart, at {angles} and {_wavevectors(bins)} were described by the homodyne "
         f"model {cite('he2024', 'he2025')}, $c_2 = O + C g_1^2$ with "
-        rf"$g_1 = \exp\left(-\tfrac12 q^2 \int_{{t_1}}^{{t_2}} D(t) dt\right){shear}$, "
+        rf"$g_1 = \exp\left(-\tfrac12 {square_of_q(results)} \int_{{t_1}}^{{t_2}} D(t) dt\right){shear}$, "
         rf"$D(t) = D_0 t^\alpha + D_\mathrm{{off}}$ (twice the Stokes–Einstein coefficient for Brownian motion){flow}."
-        f"{_shared(bins)}"
+        f"{_shared(results)}"
     )
 
 
@@ -97,13 +98,21 @@ def _wavevectors(bins: Bins) -> str:
     return f"{q} in {bins.n_repeats} repeats" if bins.n_repeats > 1 else q
 
 
-def _shared(bins: Bins) -> str:
-    """What bins of several q and repeats have in common."""
+def _shared(results: Dataset) -> str:
+    """What bins of several q and repeats have in common, and whether they may."""
+    bins, parts = results.bins, results.fit.parts
     if len(bins.groups) == 1:
         return ""
+    about = "" if results.fit.q_exponent == BROWNIAN else rf", with $q_0$ = {bins.reference_q:.4g}\u00a0Å⁻¹"
+    tests = [] if parts is None else [test for test in (parts.over_q, parts.over_repeats) if test is not None]
+    told = " and ".join(
+        rf"$\chi^2$ = {test.chi2:.3g} for {test.degrees_of_freedom} degrees of freedom, p = {test.p_value:.2g}"
+        for test in tests
+    )
+    compared = f", which was compared with fits of each alone ({told})" if told else ""
     return (
-        f" All {len(bins)} correlation functions were fitted together: the physical parameters were common to "
-        f"{_every(bins)}."
+        f" All {len(bins)} correlation functions were fitted together{about}: the physical parameters were common to "
+        f"{_every(bins)}{compared}."
     )
 
 

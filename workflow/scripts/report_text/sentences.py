@@ -130,9 +130,9 @@ def outcome(results: Dataset) -> str:
 
 
 def sound(results: Dataset) -> bool:
-    """Whether fit and sampling converged, residuals are noise, two fits agree, and the data determine the rates."""
+    """Whether fit and sampling converged, residuals are noise, fits and parts agree, and the data determine the rates."""
     converged = results.fit.converged and results.report.n_converged == results.report.n_shards
-    disagree = results.fit.agreement is not None and results.fit.agreement.rejected
+    disagree = any(test is not None and test.rejected for test in (results.fit.agreement, results.fit.parts))
     return bool(converged and not results.fit.misfit.detected and not disagree and not led_by_prior(results))
 
 
@@ -170,8 +170,8 @@ def belief(results: Dataset) -> str:
     shards = f"{report.n_shards} shard{'s' * (report.n_shards > 1)}"
     checks = (
         f"the fit {'converged' if fit.converged else '**did not converge**'}; its residuals are {size} (χ² per "
-        f"degree of freedom {chi2:.3f}, {grouped(fit.n_points)} pairs of frames);{_agreement(fit)} sampling converged in "
-        f"{report.n_converged} of {shards} (largest R̂ {worst:.3f}, {diverged} divergent draw{'s' * (diverged != 1)})."
+        f"degree of freedom {chi2:.3f}, {grouped(fit.n_points)} pairs of frames);{_agreement(fit)}{_of_parts(fit)} "
+        f"sampling converged in {report.n_converged} of {shards} (largest R̂ {worst:.3f}, {diverged} divergent draw{'s' * (diverged != 1)})."
     )
     if not sound(results):
         end = "**Do not quote these numbers** before what failed is settled."
@@ -191,6 +191,19 @@ def _agreement(fit: Fit) -> str:
         f" fits by least squares and in the metric of the noise {agree} (p = {plain_number(fit.agreement.p_value, 2)}); the "
         f"one {'by least squares' if fit.estimator == 'least_squares' else 'in the metric'} is quoted;"
     )
+
+
+def _of_parts(fit: Fit) -> str:
+    """Whether each q and each file alone has the same rates, as a part of a sentence; nothing where there is one."""
+    if fit.parts is None:
+        return ""
+    tests = ((fit.parts.over_q, "each q"), (fit.parts.over_repeats, "each file"))
+    told = [
+        f" {what} alone has {'**other**' if test.rejected else 'the same'} rates (p = {plain_number(test.p_value, 2)});"
+        for test, what in tests
+        if test is not None and test.degrees_of_freedom
+    ]
+    return "".join(told)
 
 
 def cautions(results: Dataset) -> list[str]:

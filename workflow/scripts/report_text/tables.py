@@ -10,7 +10,7 @@ import numpy as np
 
 from homodyne_lib.figures.style import WIDTH_NARROW, save
 from homodyne_lib.model.frames import frame_ranges, missing_frames
-from homodyne_lib.model.kernels import convention_in_words
+from homodyne_lib.model.kernels import BROWNIAN, convention_in_words
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.sampler_reports import Agreement
@@ -31,6 +31,7 @@ __all__ = [
     "rate_table",
     "rates_in_words",
     "shard_table",
+    "square_of_q",
 ]
 
 _PIXELS = 150  # of a page of HTML for an inch of print: letters of all figures look alike there
@@ -214,10 +215,19 @@ def agreement_text(agreement: Agreement) -> str:
     )
 
 
+def square_of_q(results: Dataset) -> str:
+    """What stands in the place of q² in the decay, in LaTeX: another power, about the reference q."""
+    n = results.fit.q_exponent
+    if n == BROWNIAN:
+        return "q^2"
+    return rf"q_0^2 (q/q_0)^{{{'n' if n is None else f'{n:g}'}}}"
+
+
 def model_text(results: Dataset) -> str:
     """Write the equations of the model that was fitted, and the shear convention where there is flow."""
     text = [
-        r"$$g_2 = O + C g_1^2, \qquad g_1 = \exp\left(-\tfrac12 q^2 \int_{t_1}^{t_2} D(t) dt\right) S, \qquad "
+        rf"$$g_2 = O + C g_1^2, \qquad g_1 = \exp\left(-\tfrac12 {square_of_q(results)} "
+        r"\int_{t_1}^{t_2} D(t) dt\right) S, \qquad "
         r"D(t) = D_0 t^{\alpha} + D_\mathrm{off}$$"
     ]
     if results.fit.is_static:
@@ -234,6 +244,11 @@ def model_text(results: Dataset) -> str:
         "$D(t)$ is the rate at which the mean squared displacement along $q$ grows; for Brownian motion it is twice the "
         "coefficient of Stokes and Einstein."
     )
+    if results.fit.q_exponent != BROWNIAN:
+        text.append(
+            f"$q_0$ = {results.bins.reference_q:.4g} 1/Å is the geometric mean of all $q$, at which $D(t)$ is reported"
+            f"{'; the power $n$ was fitted' if results.fit.q_exponent is None else ''}."
+        )
     text.append(
         "Time counts from the first frame that was used, also over frames that are missing. The pairs $t_1 < t_2$ were "
         "fitted; the diagonal was not. Contrast $C$ and offset $O$ were solved for exactly at every step of the fit."
