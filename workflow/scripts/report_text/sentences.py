@@ -171,7 +171,8 @@ def belief(results: Dataset) -> str:
     checks = (
         f"the fit {'converged' if fit.converged else '**did not converge**'}; its residuals are {size} (χ² per "
         f"degree of freedom {chi2:.3f}, {grouped(fit.n_points)} pairs of frames);{_agreement(fit)}{_of_parts(fit)} "
-        f"sampling converged in {report.n_converged} of {shards} (largest R̂ {worst:.3f}, {diverged} divergent draw{'s' * (diverged != 1)})."
+        f"sampling converged in {report.n_converged} of {shards} (largest R̂ {worst:.3f}, {diverged} divergent "
+        f"draw{'s' * (diverged != 1)})."
     )
     if not sound(results):
         end = "**Do not quote these numbers** before what failed is settled."
