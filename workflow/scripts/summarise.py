@@ -38,6 +38,7 @@ FILES = {
 """What a finished dataset has."""
 _THUMBNAIL = 60  # pixels of c2
 _TEMPERATURE = next(column for column, field in SAMPLE.items() if field == "temperature")
+_Q = "q [1/Å]"
 _FLOW = {"gamma_dot", "gamma_dot_t0", "beta", "gamma_dot_t_offset", "phi0"}
 
 
@@ -49,7 +50,7 @@ def key_numbers(results):
         "dataset": results.dataset,
         "status": "finished",
         "analysis_mode": results.fit.analysis_mode,
-        "q [1/Å]": float(rings[0]) if rings.size == 1 else ", ".join(f"{q:.4g}" for q in rings),
+        _Q: float(rings[0]) if rings.size == 1 else ", ".join(f"{q:.4g}" for q in rings),
         "angles": len(header["phi"]),
         "frames": len(header["frames"]),
         "dt [s]": header["dt"],
@@ -227,9 +228,11 @@ def summarise(paths, path_to_page, path_to_table, *, columns, failures):
         parts += [overview(rows, pictures)] if rows else []
         headers = list(dict.fromkeys(header for values in columns.values() for header in values))
         parts += [trend(rows, header, columns, folder, f"trend-{k}", together) for k, header in enumerate(headers)]
-        stated = {row["dataset"]: {_TEMPERATURE: row[_TEMPERATURE]} for row in rows if row[_TEMPERATURE] is not None}
-        if len({value[_TEMPERATURE] for value in stated.values()}) > 1:
-            parts.append(trend(rows, _TEMPERATURE, stated, folder, "trend-temperature", together))
+        for column, stem in ((_TEMPERATURE, "trend-temperature"), (_Q, "trend-q")):
+            # Rows of several q have a text there.
+            stated = {row["dataset"]: {column: row[column]} for row in rows if isinstance(row[column], float)}
+            if len({value[column] for value in stated.values()}) > 1:
+                parts.append(trend(rows, column, stated, folder, stem, together))
         page = render("\n\n".join(parts), "Summary of two-time correlations", folder, sortable=True)
     table = pd.DataFrame([row | columns.get(row["dataset"], {}) for row in [*rows, *failed]])
     with replacing(path_to_table) as temporary:
