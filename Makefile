@@ -35,7 +35,7 @@ inspect: env ## Say what the two-time file FILE=... holds: layout, q, angles, fr
 archive: env ## Pack DATASET=... of the project in DIR=.. with all that makes it again: results/DATASET.tar.gz
 	@$(PY) workflow/archive.py --directory "$(DIR)" "$(DATASET)"
 
-demo: env ## Analyse the three datasets of config/ and print where the reports are (CORES=...)
+demo: env ## Analyse the five datasets of config/ and print where the reports are (CORES=...)
 	@$(RUN) --cores $(CORES)
 
 test: env ## Run the quick tests (all tests: .venv/bin/python -m pytest)

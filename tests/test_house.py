@@ -50,6 +50,7 @@ ALLOWED = {
     ("fitting.starts", "exp"): (1, "rates drawn on a logarithmic scale"),
     ("fitting.starts", "cos"): (1, "angle dependence of the shear phase squared, to read a start from it"),
     ("fitting.starts", "sin"): (1, "angle dependence of the shear phase squared, to read a start from it"),
+    ("figures.part_figures", "exp"): (1, "a line on logarithmic axes"),
     ("results.parts_words", "exp"): (1, "a rate from the logarithm that parts have in common"),
     ("uncertainty.noise_choice", "exp"): (2, "logarithmic scale of 1/counts"),
     ("uncertainty.speckle_moments", "cumsum"): (1, "systematic sample of pairs of frames"),

@@ -59,10 +59,10 @@ def rates_of_q(parts: PartsAgreement, draws: Mapping[str, np.ndarray], power, re
     error = square * [part.errors["D"] for part in known]
     axes.errorbar(square / _SQUARES, gamma, error, color=CYCLE["fit"], **_POINTS)
     if parts.power is not None:
-        middle = np.exp(np.mean(np.log(gamma))), np.exp(np.mean(np.log(square)))
-        line = middle[0] * (fine**2 / middle[1]) ** (0.5 * parts.power)
+        # Through the geometric means of the points.
+        height = np.mean(np.log(gamma)) + 0.5 * parts.power * (2 * np.log(fine) - np.mean(np.log(square)))
         label = rf"$q^{{{parts.power:.2f} \pm {parts.power_error:.2f}}}$"
-        axes.plot(fine**2 / _SQUARES, line, "--", lw=1.0, color=CYCLE["truth"], label=label)
+        axes.plot(fine**2 / _SQUARES, np.exp(height), "--", lw=1.0, color=CYCLE["truth"], label=label)
         axes.legend(loc="upper left")
     axes.set(xscale="log", yscale="log", xlabel="$q^2$ [$10^{-5}$/Å²]", ylabel=r"$\Gamma = q^2 D$ [1/s]")
     for axis in (axes.xaxis, axes.yaxis):

@@ -76,8 +76,8 @@ def typed(kind: Any, data: Any, null: float = np.nan) -> Any:
         If a key is missing.
     """
     if isinstance(kind, type) and is_dataclass(kind):
-        wanted = [f for f in _stored(kind) if f.name in data or not f.metadata.get("optional")]
-        missing = [f.name for f in wanted if f.name not in data and f.default is MISSING]
+        wanted = [f for f in _stored(kind) if f.name in data or f.default is MISSING]
+        missing = [f.name for f in wanted if f.name not in data]
         if missing:
             raise ValueError(f"the file of a {kind.__name__} lacks {', '.join(missing)}; make it again.")
         return kind(**{f.name: typed(_hints(kind)[f.name], data[f.name], f.metadata.get("null", null)) for f in wanted})

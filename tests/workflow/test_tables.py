@@ -111,7 +111,7 @@ def test_shipped_configuration_and_tables_are_valid():
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     tables.checked(config, "config", "configuration")
     rows = tables.read_datasets(str(ROOT / config["datasets"]))
-    assert list(rows) == ["colloid", "colloid_flow", "couette_sim"]
+    assert list(rows) == ["colloid", "colloid_flow", "couette_sim", "colloid_qs", "couette_qs"]
     assert all(Path(row["path"]).is_file() for row in rows.values())
     tables.read_simulation(rows["couette_sim"]["path"], parameter_names("laminar_flow"))
 
