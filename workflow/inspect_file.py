@@ -214,6 +214,9 @@ def main(arguments: list[str]) -> None:
     if good:
         print(aligned([list(_COLUMNS), *map(cells, good)]))
         print("For config/datasets.tsv (with a flow: laminar_flow, and a column stator_rotor_gap [Å]):", rows, sep="\n")
+    if len(good) > 1:
+        every = ",".join(ring.q_text for ring in good)
+        print(f"To fit all q together, write them in one row: {every} in wavevector_q.\n")
     Path("results").mkdir(exist_ok=True)
     target = Path("results", f"{path.stem}.inspect.html")
     write_text(target, page(path, sentences, rings, rows, dt))
