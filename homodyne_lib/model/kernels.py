@@ -179,7 +179,7 @@ def pair_fields(params, layout: PairLayout) -> tuple:
 
 
 def beside_brownian(q_ratio, power):
-    """Factor on ½ q² dt where the decay goes with another power of q than 2, the same at the reference q."""
+    """Factor on ½ q² dt where the decay goes with another power of q than 2 (Q1); one at the reference q."""
     return q_ratio ** (power - BROWNIAN)
 
 

@@ -135,7 +135,7 @@ def _joined(parts: list[PerAngleScaling]) -> PerAngleScaling:
         fixed = np.concatenate([part.fixed for part in parts], axis=1)
         return PerAngleScaling(parts[0].mode, np.empty((fixed.shape[1], 0)), (), fixed)
     # One number for each angle is numbered through; others are named after their group.
-    each = all(part.basis.shape[0] == size for part, size in zip(parts, sizes, strict=True))
+    each = all(np.array_equal(part.basis, np.eye(len(part.basis))) for part in parts)
     suffixes = (
         tuple(f"_{k}" for k in range(sum(sizes)))
         if each

@@ -45,7 +45,7 @@ def parts_agreement(fits: Sequence[PartFit], time: float, q_exponent: float | No
 
 
 def _logarithms(fits: Sequence[PartFit]) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithms of the rates of each part, (n_parts, n_rates), and their covariances."""
+    """Logarithms of the rates of each part (Q2), (n_parts, n_rates), and their covariances."""
     names = list(fits[0].rates)
     values, covariances = np.full((len(fits), len(names)), np.nan), np.zeros((len(fits), len(names), len(names)))
     for k, fit in enumerate(fits):

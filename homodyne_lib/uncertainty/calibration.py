@@ -209,10 +209,16 @@ def _angle(problem, moments, u, contrast, offset, k):
 
 
 def _local(problem) -> np.ndarray | None:
-    """Parameters that act on each bin, (n_bins, n_local), where scalings fall apart into groups."""
+    """Parameters that act on each bin, (n_bins, n_local), where scalings fall apart into groups.
+
+    Where fewer act on a bin than on others, the number of all parameters fills its row up.
+    """
     if not problem.scaling.blocks:
         return None
-    return np.array([np.flatnonzero(chain_rule(problem, k).any(axis=0)) for k in range(len(problem.experiment.bins))])
+    n = len(problem.names) + problem.scaling.n_parameters
+    own = [np.flatnonzero(chain_rule(problem, k).any(axis=0)) for k in range(len(problem.experiment.bins))]
+    longest = max(map(len, own))
+    return np.array([np.pad(at, (0, longest - len(at)), constant_values=n) for at in own])
 
 
 def chain_rule(problem: Problem, k: int) -> np.ndarray:

@@ -59,7 +59,8 @@ class NoiseChoice(NamedTuple):
     bread : ndarray
         H⁻¹, as in (U2) of docs/uncertainty.md.
     places : ndarray of int, shape (n_bins, n_local), or None
-        Parameters that act on each bin, where most act on few bins; all others have zeros in its matrices.
+        Parameters that act on each bin, where most act on few bins; all others have zeros in its matrices. The number of all
+        parameters stands for none.
     """
 
     noises: Sequence[PixelNoise]
@@ -91,11 +92,12 @@ class NoiseChoice(NamedTuple):
             return tuple(np.array([[np.sum(m * c) for c in covariances] for m in part]) for part in (hessians, stripes))
         blocks = places[:, :, None], places[:, None, :]
         local = [
-            np.array([m[np.ix_(at, at)] for m, at in zip(part, places, strict=True)]) for part in (hessians, stripes)
+            np.array([np.pad(m, (0, 1))[np.ix_(at, at)] for m, at in zip(part, places, strict=True)])
+            for part in (hessians, stripes)
         ]
-        moved = []
+        moved, bread = [], np.pad(bread, (0, 1))
         for score, at in zip(scores, places, strict=True):
-            covariance = bread[:, at] @ score[np.ix_(at, at)] @ bread[at]
+            covariance = bread[:, at] @ np.pad(score, (0, 1))[np.ix_(at, at)] @ bread[at]
             moved.append([np.einsum("kab,kab->k", part, covariance[blocks]) for part in local])
         return tuple(np.array(part).T for part in zip(*moved, strict=True))
 

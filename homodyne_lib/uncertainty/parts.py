@@ -2,7 +2,7 @@
 
 A rate that belongs to the sample is the same in every part, within errors. The parts are other pixels or other runs, so that
 their errors are independent. Logarithms of rates are compared, whose errors do not depend on the rates. The common rates that
-explain the parts best, and where it is asked for a power of q, leave a χ².
+explain the parts best, and where it is asked for a power of q, leave a χ². Equations (Q2) to (Q4) are those of docs/model.md.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Common(NamedTuple):
 
 
 def common_rates(values, covariances, log_q: Sequence[float] | None = None) -> Common:
-    """Find the rates that parts have in common.
+    """Find the rates that parts have in common, and how far the parts are from them (Q3).
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def common_rates(values, covariances, log_q: Sequence[float] | None = None) -> C
 
 
 def power_of_q(log_rates, variances, log_q) -> tuple[float, float]:
-    """Power with which a rate goes with q, from its logarithms, and its error.
+    """Power with which a rate goes with q, from its logarithms, and its error (Q4).
 
     The errors are those of the parts; where the parts scatter about the power law by more, theirs.
 

@@ -123,5 +123,9 @@ def test_modes_of_scaling_act_within_a_group():
     averaged = per_angle_scaling("auto", np.tile([0.0, 40.0, 80.0], 2), groups=[np.arange(3), np.arange(3, 6)])
     assert averaged.names == [f"{what}_group{k}" for what in ("contrast", "offset") for k in (0, 1)]
     np.testing.assert_array_equal(averaged.expand(np.array([0.1, 0.2, 1.0, 2.0]))[0], np.repeat([0.1, 0.2], 3))
+    waves = per_angle_scaling(
+        "fourier", np.tile([0.0, 40.0, 80.0], 2), fourier_order=1, groups=[np.arange(3), np.arange(3, 6)]
+    )
+    assert waves.names[:3] == ["contrast_c0_group0", "contrast_cos1_group0", "contrast_sin1_group0"]
     single = per_angle_scaling("individual", data.phi, groups=groups)
     assert single.names == per_angle_scaling("individual", data.phi).names
