@@ -55,7 +55,7 @@ def dense(record, mode, start, _):
     def model(v):
         v = jnp.where(log, jnp.exp(jnp.where(log, v, 0.0)), v)
         physical, contrast, offset = v[: len(names)], v[len(names) : -n_phi], v[-n_phi:]
-        g2 = compute_g2_scaled(physical, t, t, record.phi, record.q, gap, contrast, offset, record.dt)
+        g2 = compute_g2_scaled(physical, t, t, record.phi, record.bins.reference_q, gap, contrast, offset, record.dt)
         return (g2[:, i, j] / record.sigma[:, None]).ravel()
 
     value, slopes = jax.jit(model), jax.jit(jax.jacfwd(model))

@@ -35,7 +35,7 @@ HELD = {"alpha": 0.0, "D_offset": 0.0}
 
 def fitted(record, angles):
     """Some of the angles, their problem, and their fit with D alone and contrast and offset of each."""
-    of_angles = ("c2", "phi", "sigma", "raw_diagonal", "pixels")
+    of_angles = ("c2", "phi", "q", "repeat", "sigma", "raw_diagonal", "pixels")
     part = replace(record, **{name: getattr(record, name)[angles] for name in of_angles})
     problem = make_problem(part, per_angle_scaling("individual", part.phi), "static")
     return part, problem, fit_nlsq(problem, fixed=HELD, n_starts=16).values
@@ -61,7 +61,7 @@ def scatter(q):
     )
     corrected = apply_diagonal_correction_batch(record.c2, method="basic", backend="numpy", frames=record.frames)
     record = replace(record, c2=corrected, sigma=estimate_sigma(record.c2, record.frames))
-    n, decays = len(record.phi), record.q**2 * record.dt * (record.c2.shape[1] - 1) / 2
+    n, decays = len(record.phi), record.bins.reference_q**2 * record.dt * (record.c2.shape[1] - 1) / 2
     *_, common = fitted(record, slice(None))
     falls, errors, pixels = [], [], []
     for k in range(n):

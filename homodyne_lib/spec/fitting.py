@@ -121,14 +121,27 @@ def fit_result(fit: NlsqFit, problem: Problem, record: Correlations, computation
         Contrast and offset are means over the angles, with the errors of these means; None where they were fixed. Errors
         are those of the fit: they include the scatter of the residuals, and are NaN where there is none. Residuals are data
         minus model of the pairs t1 < t2.
+
+    Raises
+    ------
+    ValueError
+        For a record of several q or repeats, which the specification's result has no place for.
     """
+    if len(record.bins.groups) > 1:
+        raise ValueError(f"a FitResult is of one q; the record has {record.bins.in_words}. Use the result of hd.fit.")
     p, n_phi, scaling = len(problem.names), len(record.phi), problem.scaling
     contrast, offset = scaling.expand(fit.values[p:])
     means = np.kron(np.eye(2), np.full(n_phi, 1.0 / n_phi))
     variance = np.diag(means @ scaling.expand_covariance(fit.covariance[p:, p:]) @ means.T)
     errors = np.sqrt(np.maximum(variance, 0.0)) if scaling.n_parameters else (None, None)
     times, upper = record.offsets * record.dt, np.triu_indices(record.c2.shape[-1], 1)
-    geometry = times, times, record.phi, record.q, record.stator_rotor_gap or 1.0  # without flow, the gap has no effect
+    geometry = (
+        times,
+        times,
+        record.phi,
+        record.bins.reference_q,
+        record.stator_rotor_gap or 1.0,
+    )  # without flow, the gap has no effect
     model = compute_g2_scaled(fit.values[:p], *geometry, contrast, offset, record.dt, problem.convention)
     residuals = (record.c2 - np.asarray(model))[:, *upper]
     freedom = fit.n_points - fit.n_free
