@@ -118,10 +118,8 @@ class Bins:
         files = np.unique(self.repeat)
         if self.repeat.dtype.kind not in "iu" or not np.array_equal(files, np.arange(files.size)):
             return f"repeat must number the files from 0 without a gap; it is {_some(self.repeat)}."
-        if not (np.all(self.phi > -180) and np.all(self.phi <= 180)):
-            return f"phi must ascend within (-180, 180] deg; it is {self.phi}."
         same = np.diff(self.group) == 0
-        if not np.all(np.diff(self.phi)[same] > 0):
+        if not (np.all((self.phi > -180) & (self.phi <= 180)) and np.all(np.diff(self.phi)[same] > 0)):
             return f"phi must ascend within (-180, 180] deg; it is {self.phi}."
         in_order = (np.diff(self.repeat) > 0) | ((np.diff(self.repeat) == 0) & (np.diff(self.q) >= 0))
         if not np.all(in_order):

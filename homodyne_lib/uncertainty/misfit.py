@@ -113,13 +113,14 @@ def examine(problem: Problem, values, free) -> Misfit:
         """χ² and its degrees of freedom for the sums ``rows @ score``; rows has the shape (n, n_phi m)."""
         return _squares(rows @ score, rows @ covariance @ rows.T, np.sum(rows**2 * before, axis=1))
 
-    one = np.eye(family.size)
-    over_angles = np.tile(one, (1, n_phi))
+    def compare_at(k, chosen):
+        """The same for some patterns of one bin."""
+        own = k * family.size + np.flatnonzero(chosen)
+        return _squares(score[own], covariance[np.ix_(own, own)], before[own])
+
+    over_angles = np.tile(np.eye(family.size), (1, n_phi))
     together = {name: compare(over_angles[family == number]) for number, name in enumerate(FAMILIES)}
-    single = {
-        name: [compare(np.kron(np.eye(n_phi)[k], one[family == number])) for k in range(n_phi)]
-        for number, name in enumerate(FAMILIES)
-    }
+    single = {name: [compare_at(k, family == number) for k in range(n_phi)] for number, name in enumerate(FAMILIES)}
     common = together["decay"][0]
     # Angles may differ in their decay; ages are those of the sample or the beam, the same for all angles.
     together["decay"] = tuple(np.sum(single["decay"], axis=0))
