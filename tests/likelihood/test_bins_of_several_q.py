@@ -111,7 +111,8 @@ def test_a_power_of_q_is_found_and_one_that_is_held_moves_the_decay():
     brownian, _ = problem_of("static", power=1.2)
     pairs = held.n_points
     assert held.cost(TRUTH["static"]) / pairs == pytest.approx(1.0, abs=4 * np.sqrt(2 / pairs))
-    assert brownian.cost(TRUTH["static"]) > 1.5 * held.cost(TRUTH["static"])
+    # Worse by more than four standard deviations of the power.
+    assert brownian.cost(TRUTH["static"]) > held.cost(TRUTH["static"]) + 16.0
 
 
 def test_modes_of_scaling_act_within_a_group():

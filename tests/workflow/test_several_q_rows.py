@@ -10,6 +10,7 @@ from pathlib import Path
 
 import plan
 import pytest
+import row_files
 import survey
 import tables
 from workflow_support import CONFIG, FLOW, ROOT, snakemake, write_rest
@@ -32,11 +33,11 @@ def test_files_with_commas_between_them_are_repeats(tmp_path):
     rows = table(
         tmp_path, *(f"{cell}\tauto\tstatic\t0.01\t\t0.1\n" for cell in ("a.h5", "a.h5, b.h5,c.h5", "a,b.h5", "d, .h5"))
     )
-    assert [tables.paths_of(row) for row in rows.values()] == [
+    assert [row_files.paths_of(row) for row in rows.values()] == [
         [str(tmp_path / name) for name in names]
         for names in (["a.h5"], ["a.h5", "b.h5", "c.h5"], ["a,b.h5"], ["d", ".h5"])
     ]
-    assert "repeats" not in rows["d0"] and tables.files_of(rows["d2"]) == ["a,b.h5"]
+    assert "repeats" not in rows["d0"] and row_files.files_of(rows["d2"]) == ["a,b.h5"]
 
 
 @pytest.mark.parametrize(

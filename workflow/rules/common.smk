@@ -19,7 +19,8 @@ from report_text.wording import one_line
 from plan import fault_of, surveyed
 from schemas import checked
 from sources import environment, sources_of
-from tables import paths_of, read_datasets, read_extra_columns, unusual
+from row_files import paths_of
+from tables import read_datasets, read_extra_columns, unusual
 from terminal import take_over
 from user_yaml import read_settings
 

@@ -35,12 +35,12 @@ def fit(paths, output, *, calibration, threads, progress, **settings):
 def in_short(result):
     """What a line of the terminal has room for."""
     told = f"χ²/dof = {result.by_squares.reduced_chi2:.3g} by least squares"
+    if result.agreement is not None:
+        gain = f"errors {result.agreement.gain:.2g} times smaller in the metric of the noise"
+        told += f", {'the two fits disagree' if result.agreement.rejected else gain}"
     if result.parts is not None:
         told += f"; each part alone has {'other' if result.parts.rejected else 'the same'} rates"
-    if result.agreement is None:
-        return told
-    gain = f"errors {result.agreement.gain:.2g} times smaller in the metric of the noise"
-    return f"{told}, {'the two fits disagree' if result.agreement.rejected else gain}"
+    return told
 
 
 script_support.run(

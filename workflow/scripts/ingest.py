@@ -5,7 +5,7 @@ import script_support
 from dataclasses import replace
 
 from job_log import RESULT
-from tables import paths_of
+from row_files import paths_of
 
 from homodyne_lib.io.bin_selection import parse_phi_ranges
 from homodyne_lib.io.canonical_file import write_correlations

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from row_files import paths_of
 from sources import sources_of
-from tables import paths_of
 
 from homodyne_lib.io.files import read_json, replacing
 from homodyne_lib.sampling.shards import shard_count

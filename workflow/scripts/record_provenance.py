@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from job_log import RESULT
-from tables import files_of, paths_of
+from row_files import files_of, paths_of
 from versions import code, host, packages
 
 from homodyne_lib.io.canonical_file import read_header

@@ -2,7 +2,8 @@
 
 import script_support
 
-from tables import files_of, paths_of, read_simulation
+from row_files import files_of, paths_of
+from tables import read_simulation
 
 from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
 from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from row_files import paths_of
 from sources import stamp
-from tables import paths_of, read_simulation
+from tables import read_simulation
 from user_yaml import short
 
 from homodyne_lib.io.bin_selection import parse_phi_ranges

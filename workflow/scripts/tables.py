@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from row_files import paths_from
 from schemas import Validator, checked, is_number, schema, sentences_of
 from user_yaml import read_yaml, short
 
@@ -28,29 +29,6 @@ def _typed(text: str, kind: str | list[str] | None) -> Any:
         return {"number": float, "integer": int}.get(first, str)(text)
     except ValueError:
         return text
-
-
-def files_of(row: dict[str, Any]) -> list[str]:
-    """Files of a row, as the table has them: one, or repeats."""
-    return _pieces(row["file"]) if "repeats" in row else [row["file"]]
-
-
-def paths_of(row: dict[str, Any]) -> list[str]:
-    """Paths of the files of a row: one, or repeats."""
-    return [row["path"], *row.get("repeats", [])]
-
-
-def _pieces(text: str) -> list[str]:
-    return [piece.strip() for piece in text.split(",") if piece.strip()]
-
-
-def _paths(table: str, cell: str) -> dict[str, Any]:
-    """``path`` of the file of a row, and ``repeats``, those of further ones; a name with commas may be one of a file."""
-    folder, pieces = Path(table).parent, _pieces(cell)
-    if len(pieces) < 2 or (folder / cell).is_file():
-        return {"path": str(folder / cell)}
-    first, *others = (str(folder / piece) for piece in pieces)
-    return {"path": first, "repeats": others}
 
 
 def _cells(path: str) -> list[tuple[int, list[str]]]:
@@ -188,7 +166,7 @@ def read_datasets(path: str, extra: Iterable[str] = ()) -> dict[str, dict[str, A
             _check_row(row, where, {key: _typed(cells[key], "number") for key in extra if key in cells})
         except ValueError as error:
             row["fault"] = str(error)
-        rows[name] = row | _paths(path, cells.get("file", ""))
+        rows[name] = row | paths_from(path, cells.get("file", ""))
     if not rows:
         raise ValueError(f"{path} holds no dataset; add a row.")
     return rows

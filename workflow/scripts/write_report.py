@@ -13,7 +13,7 @@ import yaml
 from ipykernel.kernelspec import KERNEL_NAME, write_kernel_spec
 from nbconvert import MarkdownExporter
 from page import render, render_pdf
-from tables import files_of
+from row_files import files_of
 from versions import code, in_words
 
 from homodyne_lib.io.files import refusal, replacing, write_text
