@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,12 +28,12 @@ def with_noise(record: Correlations) -> Correlations:
     return replace(record, sigma=estimate_sigma(record.c2, record.frames))
 
 
-def ingested(path: str | os.PathLike, **selection: Any) -> Correlations:
-    """Read and check a file, and estimate the noise.
+def ingested(path: str | os.PathLike | Sequence[str | os.PathLike], **selection: Any) -> Correlations:
+    """Read and check a file, or files of repeats, and estimate the noise.
 
     Parameters
     ----------
-    path : path-like
+    path : path-like or sequence of path-like
     **selection
         Bins, frames and geometry, as :func:`~homodyne_lib.io.reader.read_two_time` takes them.
 
