@@ -12,6 +12,9 @@ from homodyne_lib.results.typed_json import OPTIONAL_KEY
 __all__ = ["FitAgreement", "FlowTest", "MisfitReport", "PartFit", "PartsAgreement", "PartsTest"]
 
 
+_NO_LOSS = 0.95  # a gain from which errors are not called larger
+
+
 @dataclass(frozen=True, eq=False)
 class MisfitReport:
     """Whether the residuals of a fit have a shape that noise does not have.
@@ -91,6 +94,11 @@ class FitAgreement:
         """Geometric mean of the gains; 1 where no error can be compared."""
         known = [gain for gain in self.gains.values() if gain > 0.0]
         return geometric_mean(known) if known else 1.0
+
+    @property
+    def gain_in_words(self) -> str:
+        """How many times smaller errors are than those of least squares; or larger, where a wrong model makes them so."""
+        return f"{self.gain:.2g} times smaller" if self.gain > _NO_LOSS else f"{1 / self.gain:.2g} times larger"
 
 
 @dataclass(frozen=True, eq=False)

@@ -172,7 +172,7 @@ def gain_in_words(agreement: FitAgreement) -> str:
     mean, known = agreement.gain, [gain for gain in agreement.gains.values() if gain > 0.0]
     rates = "D(t) and the shear rate" if any("gamma" in name for name in agreement.gains) else "D(t)"
     return (
-        f"Errors are {mean:.2g} times smaller than those of least squares (geometric mean over {rates} at three times"
+        f"Errors are {agreement.gain_in_words} than those of least squares (geometric mean over {rates} at three times"
         f"{' and φ0' if 'phi0' in agreement.gains else ''}; {min([mean, *known]):.2g} to {max([mean, *known]):.2g})."
     )
 

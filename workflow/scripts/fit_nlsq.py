@@ -36,7 +36,7 @@ def in_short(result):
     """What a line of the terminal has room for."""
     told = f"χ²/dof = {result.by_squares.reduced_chi2:.3g} by least squares"
     if result.agreement is not None:
-        gain = f"errors {result.agreement.gain:.2g} times smaller in the metric of the noise"
+        gain = f"errors {result.agreement.gain_in_words} in the metric of the noise"
         told += f", {'the two fits disagree' if result.agreement.rejected else gain}"
     if result.parts is not None:
         told += f"; each part alone has {'other' if result.parts.rejected else 'the same'} rates"
