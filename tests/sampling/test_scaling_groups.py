@@ -7,13 +7,18 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from test_bins_of_several_q import TRUTH, record
+from several_q import TRUTH, record
 
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model.scaling import per_angle_scaling
+from homodyne_lib.sampling.compilation import RUN_SELDOM
 from homodyne_lib.sampling.density import conditional_draws
 from homodyne_lib.sampling.posterior import ShardPosterior
 from homodyne_lib.sampling.scaling_groups import ScalingGroups
+
+_value_and_slope = jax.jit(lambda density, z: jax.value_and_grad(density.potential)(z), compiler_options=RUN_SELDOM)
+_quadratic = jax.jit(lambda density, x: density.quadratic(x), compiler_options=RUN_SELDOM)
+_slope = jax.jit(lambda density, x, scaling: density.slope(x, scaling), compiler_options=RUN_SELDOM)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +37,7 @@ def test_the_density_and_its_slope_do_not_depend_on_the_groups(densities):
     rng = np.random.default_rng(0)
     values = []
     for z in rng.standard_normal((4, len(grouped.factor))):
-        one, other = (jax.value_and_grad(density.potential)(z) for density in (grouped, dense))
+        one, other = (_value_and_slope(density, z) for density in (grouped, dense))
         np.testing.assert_allclose(one[1], other[1], rtol=1e-7, atol=1e-7)
         values.append((one[0], other[0]))
     # The scaling of a quadratic form has a constant that both leave out alike.
@@ -42,14 +47,14 @@ def test_the_density_and_its_slope_do_not_depend_on_the_groups(densities):
 def test_slopes_of_whole_draws_do_not_depend_on_the_groups(densities):
     grouped, dense = densities
     x, scaling = grouped.place(np.full(len(grouped.factor), 0.3)), 0.01 * np.arange(16.0)
-    np.testing.assert_allclose(grouped.slope(x, scaling), dense.slope(x, scaling), rtol=1e-8, atol=1e-6)
+    np.testing.assert_allclose(_slope(grouped, x, scaling), _slope(dense, x, scaling), rtol=1e-8, atol=1e-6)
 
 
 def test_draws_of_groups_are_those_of_the_whole_matrix(densities):
     grouped, dense = densities
     x = np.asarray(grouped.place(np.zeros(len(grouped.factor))))
-    matrix, right, _ = (np.asarray(part)[None] for part in dense.quadratic(x))
-    blocks, pulls, _ = (np.asarray(part)[None] for part in grouped.quadratic(x))
+    matrix, right, _ = (np.asarray(part)[None] for part in _quadratic(dense, x))
+    blocks, pulls, _ = (np.asarray(part)[None] for part in _quadratic(grouped, x))
     assert blocks.shape == (1, 4, 4, 4)
     mean = conditional_draws(matrix, right, np.zeros((1, 16)))
     np.testing.assert_allclose(

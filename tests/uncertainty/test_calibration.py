@@ -346,7 +346,7 @@ def test_the_coverage_study_runs(tmp_path):
     Of 4 to 11 angles that agree, χ² per degree of freedom scatters by √(2/3) to √(2/10).
     """
     study = ["--snakefile", str(ROOT / "benchmarks/coverage/Snakefile")]
-    settings = ["replicas=2", "batch=1", "frames=[40]", "counts=['1']", "fields=[3]", "pixels=500"]
+    settings = ["replicas=2", "batch=2", "frames=[40]", "counts=['1']", "fields=[3]", "pixels=500"]
     settings += ["posteriors=1", "posterior_batch=1", "truths=1", "truth_batch=1"]
     settings += ["sampled_regimes=['static-3-1-40']", "sampled_replicas=1"]
     project = tmp_path / "study"
