@@ -50,13 +50,13 @@ def shown_bins(bins: Bins) -> list[np.ndarray]:
     Returns
     -------
     list of ndarray of int
-        All bins where they are at most 12, or of one group. Of more, angles that are spread evenly, of the groups that stand
-        for all.
+        All bins where they are at most 12, or of one group. Of more, six: angles that are spread evenly, of the groups that
+        stand for all.
     """
     if len(bins) <= _MOST or len(bins.groups) == 1:
         return bins.groups
     groups = chosen_groups(bins)
-    return [_spread(bins.groups[group], _MOST // len(groups)) for group in groups]
+    return [_spread(bins.groups[group], COLUMNS // len(groups)) for group in groups]
 
 
 def _spread(group: np.ndarray, most: int) -> np.ndarray:

@@ -648,8 +648,8 @@ def test_the_summary_lists_all_q(tools, rings, tmp_path):
 def test_several_q_make_a_page_too(tools, rings):
     page = write_page(tools, rings)
     assert texts(page)["h2"] == SECTIONS
-    # Three q of at most six panels, and data and residuals of all bins.
-    figures = FIGURES - {"shards"} | {"correlations-2", "correlations-3", "thumbnails", "thumbnails-2"}
+    # Panels of some bins of three q, and data and residuals of all.
+    figures = FIGURES - {"shards"} | {"thumbnails", "thumbnails-2"}
     assert {file.stem for file in (rings / "figures").glob("*.png")} == figures
     assert any("one line a bin (thick: the means at each q)" in caption for caption in texts(page)["figcaption"])
     images = PageTexts(page).images
