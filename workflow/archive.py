@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 from script_support import HOUSE
 
 from crate import METADATA, metadata
+from row_files import pieces
 from schemas import checked
 from sources import digest, parts
 from tables import read_datasets
@@ -133,9 +134,7 @@ def project_files(record: dict[str, Any]) -> Iterator[tuple[str, str | Path]]:
     """The project in the archive: one row, its input, every setting."""
     config, inputs = record["config"], record["inputs"]
     cell = record["row"]["file"]
-    files = [
-        Path(config["datasets"]).parent / name.strip() for name in (cell.split(",") if len(inputs) > 1 else [cell])
-    ]
+    files = [Path(config["datasets"]).parent / name for name in (pieces(cell) if len(inputs) > 1 else [cell])]
     for measured, known in zip(files, inputs, strict=True):
         if file_sha256(measured) != known["sha256"]:
             raise Refused(f"{measured} is not the file that the results were made of; its SHA-256 is another.")

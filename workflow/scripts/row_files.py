@@ -8,7 +8,7 @@ from typing import Any
 
 def files_of(row: dict[str, Any]) -> list[str]:
     """Files of a row, as the table has them."""
-    return _pieces(row["file"]) if "repeats" in row else [row["file"]]
+    return pieces(row["file"]) if "repeats" in row else [row["file"]]
 
 
 def paths_of(row: dict[str, Any]) -> list[str]:
@@ -18,12 +18,13 @@ def paths_of(row: dict[str, Any]) -> list[str]:
 
 def paths_from(table: str, cell: str) -> dict[str, Any]:
     """``path`` of the file of a row, and ``repeats``, those of further ones; a name with commas may be one of a file."""
-    folder, pieces = Path(table).parent, _pieces(cell)
-    if len(pieces) < 2 or (folder / cell).is_file():
+    folder, names = Path(table).parent, pieces(cell)
+    if len(names) < 2 or (folder / cell).is_file():
         return {"path": str(folder / cell)}
-    first, *others = (str(folder / piece) for piece in pieces)
+    first, *others = (str(folder / name) for name in names)
     return {"path": first, "repeats": others}
 
 
-def _pieces(text: str) -> list[str]:
+def pieces(text: str) -> list[str]:
+    """File names of a cell with commas between them; a comma at the end adds none."""
     return [piece.strip() for piece in text.split(",") if piece.strip()]
