@@ -36,9 +36,7 @@ class FittedModel:
         self._experiment = Experiment.of(time, frames, record.bins, record.dt, gap, fit.q_exponent)
         self._convention = fit.shear_convention
         self.params = np.array(list(fit.values.values()))
-        self.model_of = np.zeros(len(record.phi), dtype=int)
-        for number, bins in enumerate(self._experiment.alike):
-            self.model_of[bins] = number
+        self.model_of = self._experiment.model
 
     def u(self, k: int, i, j, *, params=None, phi=None) -> np.ndarray:
         """Compute g1² of a bin at pairs of frames.

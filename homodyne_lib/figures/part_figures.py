@@ -119,10 +119,8 @@ def _draw_points(axes, x, fits: Sequence[PartFit], curve: str) -> None:
         axes.set_yscale("log")
         label_log_axis(axes.yaxis)
     elif values.size:
-        low, high = (np.nanmin((rate - 1.5 * error)[known]), np.nanmax((rate + 1.5 * error)[known]))
-        low, high = (
-            min(low, axes.dataLim.y0) if known.all() else low,
-            max(high, axes.dataLim.y1) if known.all() else high,
-        )
+        low, high = np.nanmin((rate - 1.5 * error)[known]), np.nanmax((rate + 1.5 * error)[known])
+        if known.all():
+            low, high = min(low, axes.dataLim.y0), max(high, axes.dataLim.y1)
         axes.set_ylim(low, high)
         axes.ticklabel_format(axis="y", scilimits=(-3, 4), useMathText=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from homodyne_lib.io.input_files import InputError
 from homodyne_lib.io.sample import Sample
-from homodyne_lib.model.bins import Bins
+from homodyne_lib.model.bins import Bins, OfBins
 from homodyne_lib.model.frames import frame_offsets
 
 __all__ = ["SCALARS", "Correlations", "InputError", "RowBand", "q_in_words", "refuse_contradictions"]
@@ -21,7 +21,7 @@ _OF_BAND = ("phi", "q", "repeat", "dt", "frames", "stator_rotor_gap", "sigma")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Correlations:
+class Correlations(OfBins):
     """Two-time correlations of one sample: matrices of bins, at one wavevector or several, of one file or of repeats.
 
     Bins are in the order of :class:`~homodyne_lib.model.bins.Bins`.
@@ -86,11 +86,6 @@ class Correlations:
     def __repr__(self) -> str:
         size = f"{self.bins.in_words} × {len(self.frames)} frames"
         return f"Correlations: {size} at {q_in_words(self.bins)}, dt = {self.dt:.6g} s, from {self.source}"
-
-    @property
-    def bins(self) -> Bins:
-        """Repeat, q and angle of each matrix."""
-        return Bins(self.repeat, self.q, self.phi)
 
     @property
     def offsets(self) -> np.ndarray:
@@ -160,11 +155,8 @@ def refuse_contradictions(fields: Mapping[str, object], c2_shape: tuple[int, ...
         The error says what was found.
     """
     n_bins, n_t = np.size(fields["phi"]), np.size(fields["frames"])
-    shapes = {name: (n_bins,) for name in ("phi", "sigma", "pixels")} | {
-        "frames": (n_t,),
-        "raw_diagonal": (n_bins, n_t),
-    }
-    shapes |= {name: (n_bins,) for name in ("q", "repeat")}
+    shapes = {name: (n_bins,) for name in ("phi", "sigma", "pixels")}
+    shapes |= {"frames": (n_t,), "raw_diagonal": (n_bins, n_t), "q": (n_bins,), "repeat": (n_bins,)}
     given = {name: np.shape(fields[name]) for name in shapes if fields[name] is not None} | {"c2": c2_shape}
     for name, shape in (shapes | {"c2": (n_bins, n_t, n_t)}).items():
         if given.get(name, shape) != shape:
@@ -184,7 +176,7 @@ def refuse_contradictions(fields: Mapping[str, object], c2_shape: tuple[int, ...
 
 
 @dataclass(frozen=True, eq=False)
-class RowBand:
+class RowBand(OfBins):
     """Some rows of every matrix of a record, with what is needed to model them.
 
     Parameters
@@ -210,11 +202,6 @@ class RowBand:
     def __post_init__(self) -> None:
         """Give q and the repeat to each bin."""
         _one_a_bin(self)
-
-    @property
-    def bins(self) -> Bins:
-        """Repeat, q and angle of each matrix."""
-        return Bins(self.repeat, self.q, self.phi)
 
     @property
     def offsets(self) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from homodyne_lib.io.correlations import Correlations, RowBand
 from homodyne_lib.io.files import replacing
-from homodyne_lib.model.bins import Bins
+from homodyne_lib.model.bins import OfBins
 
 __all__ = ["FINEST", "Compressed", "Grid", "compress"]
 
@@ -80,7 +80,7 @@ def _interpolation(nodes, n: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Compressed:
+class Compressed(OfBins):
     """What a fit and a sampler need of a record; the content of nodes.npz.
 
     Attributes
@@ -123,11 +123,6 @@ class Compressed:
     dt: float
     stator_rotor_gap: float | None
     sigma: np.ndarray | None
-
-    @property
-    def bins(self) -> Bins:
-        """Repeat, q and angle of each bin."""
-        return Bins(self.repeat, self.q, self.phi)
 
     def shared_out(self, fineness: int) -> tuple[Grid, np.ndarray, np.ndarray]:
         """Grid of another fineness, not above this one, with the weights and data of its nodes."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from homodyne_lib.model.bins import Bins
+from homodyne_lib.model.bins import Bins, numbered
 from homodyne_lib.model.geometry import PhysicsFactors
 from homodyne_lib.model.kernels import BROWNIAN, beside_brownian
 from homodyne_lib.model.layouts import PairLayout
@@ -87,13 +87,15 @@ class Experiment(NamedTuple):
         return bool(self.sinc_prefactor.any())
 
     @property
+    def model(self) -> np.ndarray:
+        """Number of the model of each bin, shape (n_bins,): bins of one q and, with a flow, one angle have the same."""
+        return numbered(self.bins.q, *([self.phi] if self.has_flow else []))
+
+    @property
     def alike(self) -> list[np.ndarray]:
-        """Numbers of the bins that have one model, a group for each model: of one q and, with a flow, one angle."""
-        key = np.stack([self.bins.q, self.phi if self.has_flow else np.zeros_like(self.phi)], axis=1)
-        _, first, model = np.unique(key, axis=0, return_index=True, return_inverse=True)
-        # In the order of the bins, and not of q.
-        place = np.argsort(np.argsort(first))[model.ravel()]
-        return [np.flatnonzero(place == number) for number in range(first.size)]
+        """Numbers of the bins of each model."""
+        model = self.model
+        return [np.flatnonzero(model == number) for number in range(model.max() + 1)]
 
     @property
     def model_bins(self) -> np.ndarray:
@@ -102,14 +104,9 @@ class Experiment(NamedTuple):
 
     @property
     def model_of(self) -> np.ndarray | None:
-        """Number of the model of each bin, shape (n_bins,); None where models broadcast with the bins as they are."""
-        alike = self.alike
-        if len(alike) in (1, len(self.bins)):
-            return None
-        model = np.zeros(len(self.bins), dtype=int)
-        for number, bins in enumerate(alike):
-            model[bins] = number
-        return model
+        """As :attr:`model`; None where models broadcast with the bins as they are."""
+        model = self.model
+        return None if model.max() + 1 in (1, len(self.bins)) else model
 
     @property
     def model_factors(self) -> Factors:

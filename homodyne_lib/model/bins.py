@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Bins"]
+__all__ = ["Bins", "OfBins", "numbered"]
+
+
+def numbered(*keys) -> np.ndarray:
+    """Number each bin by its keys, shape (n_bins,): equal keys have one number, from 0 in the order of the bins."""
+    _, first, number = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[number.ravel()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +53,7 @@ class Bins:
     @property
     def group(self) -> np.ndarray:
         """Number of the group of each bin, from 0, shape (n_bins,)."""
-        _, first, group = np.unique([self.repeat, self.q], axis=1, return_index=True, return_inverse=True)
-        return np.argsort(np.argsort(first))[group.ravel()]
+        return numbered(self.repeat, self.q)
 
     @property
     def groups(self) -> list[np.ndarray]:
@@ -128,6 +133,15 @@ class Bins:
         if len({*counts}) > 1:
             return f"every repeat must have the same number of q; found {', '.join(map(str, counts))}."
         return None
+
+
+class OfBins:
+    """What holds a repeat, a q and an angle for each bin, in the fields ``repeat``, ``q`` and ``phi``."""
+
+    @property
+    def bins(self) -> Bins:
+        """Repeat, q and angle of each bin."""
+        return Bins(self.repeat, self.q, self.phi)
 
 
 def _some(values) -> str:

@@ -172,10 +172,9 @@ def pair_fields(params, layout: PairLayout) -> tuple:
     where it is a parameter, are numbers.
     """
     diffusion = _pair_integral(cumulative_diffusion(params, layout.time), layout)
-    power = () if _power(params) is None else (_power(params),)
-    if not _flows(params):
-        return diffusion, *power
-    return diffusion, _pair_integral(cumulative_shear(params, layout.time), layout), params[6], *power
+    flow = (_pair_integral(cumulative_shear(params, layout.time), layout), params[6]) if _flows(params) else ()
+    power = _power(params)
+    return diffusion, *flow, *(() if power is None else (power,))
 
 
 def beside_brownian(q_ratio, power):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homodyne_lib.model.bins import Bins
+from homodyne_lib.model.bins import OfBins
 from homodyne_lib.model.scaling import PerAngleScaling, per_angle_scaling
 from homodyne_lib.results.typed_json import JsonFile
 
@@ -14,7 +14,7 @@ __all__ = ["AngleScaling", "QuantileScaling"]
 
 
 @dataclass(frozen=True, eq=False)
-class QuantileScaling(JsonFile):
+class QuantileScaling(OfBins, JsonFile):
     """Contrast and offset estimated from quantiles; the content of scaling.json.
 
     Attributes
@@ -35,11 +35,6 @@ class QuantileScaling(JsonFile):
     offset: np.ndarray
     warnings: list[str]
 
-    @property
-    def bins(self) -> Bins:
-        """Repeat, q and angle of each bin."""
-        return Bins(self.repeat, self.q, self.phi)
-
     def per_angle(self, mode: str, fourier_order: int) -> PerAngleScaling:
         """Contrast and offset over the angles in a mode (:func:`~homodyne_lib.model.scaling.per_angle_scaling`)."""
         groups = self.bins.groups
@@ -51,7 +46,7 @@ class QuantileScaling(JsonFile):
 
 
 @dataclass(frozen=True, eq=False)
-class AngleScaling:
+class AngleScaling(OfBins):
     """Fitted contrast and offset of each angle, with the errors of independent residuals.
 
     Attributes
@@ -70,8 +65,3 @@ class AngleScaling:
     contrast_error: np.ndarray
     offset: np.ndarray
     offset_error: np.ndarray
-
-    @property
-    def bins(self) -> Bins:
-        """Repeat, q and angle of each bin."""
-        return Bins(self.repeat, self.q, self.phi)

@@ -135,13 +135,8 @@ def fit_result(fit: NlsqFit, problem: Problem, record: Correlations, computation
     variance = np.diag(means @ scaling.expand_covariance(fit.covariance[p:, p:]) @ means.T)
     errors = np.sqrt(np.maximum(variance, 0.0)) if scaling.n_parameters else (None, None)
     times, upper = record.offsets * record.dt, np.triu_indices(record.c2.shape[-1], 1)
-    geometry = (
-        times,
-        times,
-        record.phi,
-        record.bins.reference_q,
-        record.stator_rotor_gap or 1.0,
-    )  # without flow, the gap has no effect
+    gap = record.stator_rotor_gap or 1.0  # without flow, the gap has no effect
+    geometry = (times, times, record.phi, record.bins.reference_q, gap)
     model = compute_g2_scaled(fit.values[:p], *geometry, contrast, offset, record.dt, problem.convention)
     residuals = (record.c2 - np.asarray(model))[:, *upper]
     freedom = fit.n_points - fit.n_free

@@ -150,13 +150,16 @@ def suffixes_of(dataset):
     ]
 
 
+def simulated_suffixes(dataset):
+    """Those of the files that the workflow simulates; none where the row names its own."""
+    return suffixes_of(dataset) if dataset in SIMULATED else []
+
+
 def simulated_files(wildcards):
     """The simulated file of each repeat, where the row describes them."""
     return [
         f"results/{wildcards.dataset}/simulated{suffix}.h5"
-        for suffix in (
-            suffixes_of(wildcards.dataset) if wildcards.dataset in SIMULATED else []
-        )
+        for suffix in simulated_suffixes(wildcards.dataset)
     ]
 
 
@@ -224,12 +227,7 @@ def stages_of(wildcards):
     """Jobs of a dataset up to its report, by the names of their benchmarks."""
     k = n_shards(wildcards)
     return [
-        *(
-            f"simulate{suffix}"
-            for suffix in (
-                suffixes_of(wildcards.dataset) if wildcards.dataset in SIMULATED else []
-            )
-        ),
+        *(f"simulate{suffix}" for suffix in simulated_suffixes(wildcards.dataset)),
         *("ingest", "correct_diagonal", "estimate_scaling", "compress"),
         "fit_nlsq",
         *(f"sample_shard.{s}-of-{k}" for s in range(k)),

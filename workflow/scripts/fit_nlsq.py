@@ -23,11 +23,13 @@ def fit(paths, output, *, calibration, threads, progress, **settings):
         result = fitted(record, data, quantiles, progress=progress, **settings)
     shared = {name: settings[name] for name in ("fourier_order", "fixed", "bounds", "max_evaluations")}
     shared |= {"threads": threads, "progress": progress}
-    record = read_correlations(paths.c2)
-    if calibration is not None:
-        result = calibrated(result, record, data, quantiles, **calibration, **shared)
-        result.calibration.write(output.calibration)
-    result = with_parts(result, record, data, quantiles, starts=settings["starts"], seed=settings["seed"], **shared)
+    search = {"starts": settings["starts"], "seed": settings["seed"]}
+    if calibration is not None or len(data.bins.groups) > 1:
+        record = read_correlations(paths.c2)
+        if calibration is not None:
+            result = calibrated(result, record, data, quantiles, **calibration, **shared)
+            result.calibration.write(output.calibration)
+        result = with_parts(result, record, data, quantiles, **search, **shared)
     result.write(output.nlsq)
     progress(RESULT + in_short(result))
 

@@ -130,7 +130,7 @@ def overview(rows, pictures):
         [
             name_cell(row, pictures[row["dataset"]]),
             row["analysis_mode"].replace("_", " "),
-            _q_cell(row["q [1/Å]"]),
+            _q_cell(row[_Q]),
             f"{row['angles']} × {row['frames']}",
             f"{row['reduced_chi2']:.3f}" + _doubt(row),
             words[row["converged"]],

@@ -144,9 +144,14 @@ def curve_tables(
 
 def _named(bins: Bins) -> dict[str, np.ndarray]:
     """Columns that name bins: the angle; the file and q where there are several."""
-    file = {"file": bins.repeat + 1} if bins.n_repeats > 1 else {}
-    q = {"q [1/Å]": bins.q} if bins.rings.size > 1 else {}
-    return file | q | {"phi [deg]": bins.phi}
+    return _of_groups(bins, bins) | {"phi [deg]": bins.phi}
+
+
+def _of_groups(bins: Bins, chosen: Bins) -> dict[str, np.ndarray]:
+    """Columns that name the groups of chosen bins: the file and q, where all bins have several."""
+    file = {"file": chosen.repeat + 1} if bins.n_repeats > 1 else {}
+    q = {"q [1/Å]": chosen.q} if bins.rings.size > 1 else {}
+    return file | q
 
 
 def _of_bins(bins: Bins, axes: dict[str, np.ndarray], values: dict[str, np.ndarray]) -> pd.DataFrame:
@@ -163,10 +168,8 @@ def _of_decays(angular: Sequence[AngularDecay], bins: Bins, table_of: Callable) 
     tables = []
     for decay in angular:
         table = table_of(decay)
-        if bins.rings.size > 1:
-            table.insert(0, "q [1/Å]", decay.bins.q[0])
-        if bins.n_repeats > 1:
-            table.insert(0, "file", decay.bins.repeat[0] + 1)
+        for place, (name, column) in enumerate(_of_groups(bins, decay.bins).items()):
+            table.insert(place, name, column[0])
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
