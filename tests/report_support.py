@@ -1,7 +1,9 @@
-"""Result files of a small record, as the stages before the report leave them; and a page of HTML, taken apart."""
+"""Result files of a small record, as the stages before the report leave them; and a page of HTML and a PDF, taken apart."""
 
 from __future__ import annotations
 
+import re
+import zlib
 from html.parser import HTMLParser
 
 import numpy as np
@@ -204,3 +206,23 @@ class PageTexts(HTMLParser):
 
 def texts(page):
     return PageTexts(page).found
+
+
+def pdf_text(content: bytes) -> str:
+    """Objects of a PDF, those in compressed streams too."""
+    parts = [content]
+    for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL):
+        try:
+            parts.append(zlib.decompress(stream))
+        except zlib.error:
+            continue  # an image in a format of its own
+    return b"\n".join(parts).decode("latin-1")
+
+
+def assert_fonts_are_embedded(text: str):
+    """Each font is a subset that the file brings along, in outlines that programs can edit."""
+    names = re.findall(r"/BaseFont\s*/(\S+)", text)
+    assert names
+    assert all(re.match(r"[A-Z]{6}\+", name) for name in names), names
+    assert len(re.findall(r"/Type\s*/FontDescriptor", text)) == len(re.findall(r"/FontFile\d? ", text)) > 0
+    assert "/Type3" not in text

@@ -42,6 +42,7 @@ ALLOWED = {
     ("model.scales", "exp"): (1, "logarithmic scale of amplitudes, no physics"),
     ("model.scaling", "cos"): (1, "harmonics of contrast and offset over the angle"),
     ("model.scaling", "sin"): (1, "harmonics of contrast and offset over the angle"),
+    ("figures.diagnostic_figures", "exp"): (1, "normal density beside the histogram of residuals"),
     ("sampling.density", "exp"): (1, "noise scale of the sampler"),
     ("sampling.posterior", "exp"): (2, "noise scale of the sampler, and weights of draws"),
     ("sampling.importance", "exp"): (1, "importance weights from their logarithms"),

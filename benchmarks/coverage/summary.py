@@ -12,10 +12,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+HOUSE = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(HOUSE), str(HOUSE / "workflow" / "scripts")]
 
-from homodyne_lib.figures.style import CYCLE, WIDTH, label_log_axis, new_figure, save, styled
-from homodyne_lib.io.files import read_json, replacing, write_text
+from figure_files import save  # noqa: E402
+
+from homodyne_lib.figures.style import CYCLE, WIDTH, label_log_axis, new_figure, styled  # noqa: E402
+from homodyne_lib.io.files import read_json, replacing, write_text  # noqa: E402
 
 # A quantity whose calibrated error is larger than this part of it is not identified: the law of its estimate is skewed, and
 # no interval of value ± error can have the right coverage on both sides.

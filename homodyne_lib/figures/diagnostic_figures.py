@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import binom, norm, rankdata
+from scipy.special import bdtrik
 
 from homodyne_lib.figures.comparison import RESIDUAL_EDGES, Comparison
 from homodyne_lib.figures.panels import bin_colours, label_colours
@@ -129,6 +129,12 @@ def _write_correlation(figure, place, value: float) -> None:
     figure.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=7, color=colour)
 
 
+def _ranks(sample) -> np.ndarray:
+    """Rank of each number among all, from one; equal ones share the mean of theirs. Importing SciPy's takes 0.3 s."""
+    ordered = np.sort(sample, axis=None)
+    return 0.5 * (1 + sum(np.searchsorted(ordered, sample, side) for side in ("left", "right")))
+
+
 @styled
 def chains(draws: Mapping[str, np.ndarray]) -> Figure:
     """Draw traces and ranks of the chains of each parameter.
@@ -149,9 +155,9 @@ def chains(draws: Mapping[str, np.ndarray]) -> Figure:
     for (left, right), (name, sample) in zip(grid, draws.items(), strict=True):
         exponent = _scale(sample)
         n_chains, n_draws = sample.shape
-        ranks = rankdata(sample).reshape(sample.shape)
+        ranks = _ranks(sample)
         edges = np.linspace(0, sample.size, _RANK_BINS + 1)
-        expected = binom(n_draws, 1 / _RANK_BINS).ppf([0.025, 0.975])
+        expected = np.ceil(bdtrik([0.025, 0.975], n_draws, 1 / _RANK_BINS))  # quantiles of the binomial law
         right.axhspan(*expected, color=MISSING, lw=0)
         right.axhline(n_draws / _RANK_BINS, color=CYCLE["guide"], lw=0.6)
         for colour, chain, rank in zip(shades(n_chains).colors, sample / 10.0**exponent, ranks, strict=True):
@@ -244,7 +250,9 @@ def residuals(comparison: Comparison) -> Figure:
     label_log_axis(lag.xaxis)
     middle = 0.5 * (RESIDUAL_EDGES[1:] + RESIDUAL_EDGES[:-1])
     spread.stairs(comparison.histogram, RESIDUAL_EDGES, color=CYCLE["posterior"], label="residuals")
-    spread.plot(middle, norm.pdf(middle), "--", lw=0.9, color=CYCLE["truth"], label="normal")
+    spread.plot(
+        middle, np.exp(-0.5 * middle**2) / np.sqrt(2.0 * np.pi), "--", lw=0.9, color=CYCLE["truth"], label="normal"
+    )
     positive = comparison.histogram[comparison.histogram > 0]
     spread.set(xlabel="residual [σ]", ylabel="density [1/σ]", yscale="log", ylim=(0.5 * positive.min(), 1.0))
     spread.legend(loc="lower center", fontsize=6)

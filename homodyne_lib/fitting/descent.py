@@ -7,7 +7,6 @@ of frames, with contrast and offset projected out.
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from homodyne_lib.likelihood.normal_equations import NormalEquations
 from homodyne_lib.likelihood.problem import Problem
@@ -95,6 +94,9 @@ def solve(problem: Problem, start, bounds=None, fixed=None, max_evaluations=200,
     params : ndarray, shape (p,)
     outcome : scipy.optimize.OptimizeResult
     """
+    # What reads results imports this module, and does without the 0.15 s of this import.
+    from scipy.optimize import least_squares
+
     compressed = _Compressed(problem, dict(fixed or {}))
     lower, upper = search_bounds(compressed.free, bounds)
     middle, width = 0.5 * (lower + upper), upper - lower

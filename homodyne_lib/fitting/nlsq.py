@@ -1,13 +1,12 @@
-"""Nonlinear least squares: search, descent, covariance, and honest words about the result."""
+"""Nonlinear least squares: search, descent, covariance, and warnings in sentences."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from homodyne_lib.fitting.certificate import Certificate, certify
 from homodyne_lib.fitting.descent import SINGULAR, solve
@@ -18,6 +17,9 @@ from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model.matrices import unit_diagonal
 from homodyne_lib.model.parameters import PARAMETERS
 from homodyne_lib.model.scales import interval_of, nearest_image
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 __all__ = ["Basin", "NlsqFit", "distinct_basins", "fit_nlsq", "summarise"]
 

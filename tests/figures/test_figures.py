@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from matplotlib.testing.compare import compare_images
-from PIL import Image
 from records import drawn_fit
 from report_support import DT, GAP, N_T, SIGMA, TRUTH, Q, paths_in, small_record, write_results
 from report_text.dataset import Dataset
@@ -21,7 +20,7 @@ from report_text.dataset import Dataset
 from homodyne_lib.figures import data_figures, diagnostic_figures, result_figures
 from homodyne_lib.figures.comparison import angular_decay, angular_decays, compare, shrink
 from homodyne_lib.figures.decay_bands import decay_bands
-from homodyne_lib.figures.style import RESIDUAL_LIMIT, WIDTH, colormap, new_figure, save
+from homodyne_lib.figures.style import RESIDUAL_LIMIT, WIDTH
 from homodyne_lib.io.canonical_file import read_correlations
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.parameters import parameter_names
@@ -293,21 +292,6 @@ def test_a_parameter_that_hardly_varies_keeps_its_digits():
     labels = [axes.get_xlabel() for axes in figure.axes]
     assert "$D_0$ [10$^{5}$ Å²/s]" in labels
     assert r"$\alpha$" in labels
-
-
-def test_saved_maps_have_exactly_their_colours(tmp_path):
-    figure = new_figure(2, 2)
-    axes = figure.subplots()
-    axes.imshow(np.arange(400.0).reshape(20, 20), cmap=colormap("viridis"))
-    save(figure, tmp_path / "map")
-    figure.canvas.draw()
-    with Image.open(tmp_path / "map.png") as image:
-        assert image.mode == "P"
-        colours = {tuple(colour) for colour in np.asarray(image.convert("RGB")).reshape(-1, 3)}
-    levels = colormap("viridis")(np.arange(105), bytes=True)[:, :3]
-    assert {tuple(level) for level in levels} <= colours
-    assert (255, 255, 255) in colours
-    assert b"/Indexed" in (tmp_path / "map.pdf").read_bytes()
 
 
 @pytest.mark.parametrize("curves", [["D"], ["D", "gamma_dot"]])

@@ -33,6 +33,7 @@ def python(code: str, *arguments, cwd: Path, **variables) -> subprocess.Complete
 DRAW = """
 import script_support
 import hashlib
+from figure_files import save
 from homodyne_lib.figures import style
 
 @style.styled
@@ -44,7 +45,7 @@ def draw():
     axes.legend()
     return figure
 
-style.save(draw(), "a")
+save(draw(), "a")
 print(*(hashlib.sha256(open(f"a.{end}", "rb").read()).hexdigest() for end in ("png", "pdf")))
 """
 STYLE = "axes.grid: True\nfont.family: serif\nfigure.dpi: 30\nxtick.direction: in\ntext.usetex: True\n"

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import sys
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,19 @@ import pandas as pd
 import pypandoc
 import pytest
 from browser import browser
-from report_support import DT, HOSTILE, N_T, TRUTH, PageTexts, Q, paths_in, texts, write_results
+from report_support import (
+    DT,
+    HOSTILE,
+    N_T,
+    TRUTH,
+    PageTexts,
+    Q,
+    assert_fonts_are_embedded,
+    paths_in,
+    pdf_text,
+    texts,
+    write_results,
+)
 from report_text.bin_tables import noise_table, scaling_table
 from report_text.dataset import Dataset
 from report_text.exports import curve_tables, parameters_tex
@@ -228,26 +239,6 @@ def test_the_notebook_is_kept_without_outputs():
 # ---------------------------------------------------------------- files for a paper
 
 
-def pdf_text(content: bytes) -> str:
-    """Objects of a PDF, those in compressed streams too."""
-    parts = [content]
-    for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL):
-        try:
-            parts.append(zlib.decompress(stream))
-        except zlib.error:
-            continue  # an image in a format of its own
-    return b"\n".join(parts).decode("latin-1")
-
-
-def assert_fonts_are_embedded(text: str):
-    """Each font is a subset that the file brings along, in outlines that programs can edit."""
-    names = re.findall(r"/BaseFont\s*/(\S+)", text)
-    assert names
-    assert all(re.match(r"[A-Z]{6}\+", name) for name in names), names
-    assert len(re.findall(r"/Type\s*/FontDescriptor", text)) == len(re.findall(r"/FontFile\d? ", text)) > 0
-    assert "/Type3" not in text
-
-
 def test_the_pdf_has_pages_fonts_and_words_for_its_figures(page, flowing):
     content = (flowing / "report.pdf").read_bytes()
     text = pdf_text(content)
@@ -265,7 +256,7 @@ def test_the_pdf_has_pages_fonts_and_words_for_its_figures(page, flowing):
 @pytest.mark.parametrize("name", sorted(FIGURES))
 def test_figures_fit_the_columns_of_a_journal(page, flowing, name):
     text = pdf_text((flowing / "figures" / f"{name}.pdf").read_bytes())
-    width = float(re.search(r"/MediaBox \[ 0 0 (\S+)", text)[1]) / 72 * 25.4
+    width = float(re.search(r"/MediaBox\s*\[\s*0 0 (\S+)", text)[1]) / 72 * 25.4
     assert any(width == pytest.approx(column, abs=0.1) for column in (86, 178))
     assert_fonts_are_embedded(text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import os
 import sys
@@ -22,6 +23,13 @@ _OPTIONS = [
     *("--wrap=none", "--columns=10000", f"--lua-filter={FOLDER / 'page.lua'}", "--fail-if-warnings"),
     f"--data-dir={FOLDER}",  # no templates and filters of the user
 ]
+
+
+@functools.cache
+def fonts(own: bool = True) -> typst.Fonts:
+    """Fonts of the packages, on every machine the same: Matplotlib's and, with ``own``, those of typst for pages."""
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=own, font_paths=[str(folder)])
 
 
 def render(markdown: str, title: str, images: str | Path = ".", contents: bool = False, sortable: bool = False) -> str:
@@ -50,8 +58,7 @@ def render_pdf(markdown: str, title: str, folder: str | Path) -> bytes:
     return typst.compile(
         str(source),
         root=str(folder),
-        # Fonts of the packages, on every machine the same: those of typst, and Matplotlib's for rarer signs.
-        font_paths=[str(Path(matplotlib.get_data_path()) / "fonts" / "ttf")],
+        font_paths=fonts(),
         ignore_system_fonts=True,
         sys_inputs={"title": title},
     )

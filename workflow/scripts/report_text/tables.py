@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from figure_files import save
 
-from homodyne_lib.figures.style import WIDTH_NARROW, save
+from homodyne_lib.figures.style import WIDTH_NARROW
 from homodyne_lib.model.frames import frame_ranges, missing_frames
 from homodyne_lib.model.kernels import BROWNIAN, convention_in_words
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
