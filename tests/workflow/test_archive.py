@@ -26,8 +26,8 @@ import versions  # noqa: E402
 
 DATASET = "rest"
 STAGES = [
-    *("ingest", "correct_diagonal", "estimate_scaling", "compress", "fit_nlsq", "sample_shard.0-of-1"),
-    *("combine_shards", "write_report"),
+    *("ingest", "correct_diagonal", "estimate_scaling", "compress", "fit_nlsq", "sample_posterior"),
+    "write_report",
 ]
 COLUMN, MISSING = "salt [mM]", "stress [Pa]"
 
@@ -124,7 +124,7 @@ def test_provenance_tells_time_and_memory_of_each_stage(record):
     assert list(record["stages"]) == STAGES
     for stage in record["stages"].values():
         assert stage["wall [s]"] > 0
-    sampler = record["stages"]["sample_shard.0-of-1"]
+    sampler = record["stages"]["sample_posterior"]
     assert sampler["cpu [s]"] > 1
     assert 100 < sampler["memory [MiB]"] < 4000
     assert record["total"]["wall [s]"] == pytest.approx(sum(s["wall [s]"] for s in record["stages"].values()))
@@ -299,7 +299,7 @@ def test_results_of_other_settings_are_refused(project):
     table.write_text(good, encoding="utf-8")
     assert told.returncode == 1
     assert told.stderr.startswith("archive: the results of rest are not those of its input, settings, code and ")
-    assert ": combine_shards, fit_nlsq, record_provenance, sample_shard, write_report would run." in told.stderr
+    assert ": fit_nlsq, record_provenance, sample_posterior, write_report would run." in told.stderr
 
 
 def test_results_changed_by_hand_are_refused(project):

@@ -21,6 +21,7 @@ from homodyne_lib.sampling.shard_files import read_shard
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 import combine_shards
+import sample_posterior
 import sample_shard
 import weigh_shard
 from shard_support import read_posterior
@@ -155,26 +156,15 @@ def test_shards_give_the_posterior_of_one(fitted, tmp_path):
     assert three.report.pareto_k < 0.7
     assert three.report.agreement.p_value > 1e-4
     results = fitted / "results/rest"
-    files = [results / name for name in ("nodes.npz", "scaling.json", "nlsq.json")]
-    nlsq = {"bounds": {}, "fixed": {}}
-    sample_shard.sample(
-        tmp_path / "one.npz",
-        lambda: read_posterior(*files, 0, 1, SCALING, nlsq),
-        label="all",
-        seed=5,
-        cmc=SETTINGS,
-        progress=print,
-    )
+    files = {"data": "nodes.npz", "scaling": "scaling.json", "nlsq": "nlsq.json", "calibration": "calibration.json"}
     (tmp_path / "one").mkdir()
-    combine_shards.combine(
-        [tmp_path / "one.npz"],
-        [],
-        results / "nlsq.json",
-        results / "calibration.json",
+    sample_posterior.sample(
+        {name: results / file for name, file in files.items()},
         tmp_path / "one",
-        seed=9,
+        seeds=[5, 9],
         cmc=SETTINGS,
-        nlsq=nlsq,
+        fourier_order=1,
+        nlsq={"bounds": {}, "fixed": {}},
         progress=print,
     )
     one = Posterior.read(tmp_path / "one")

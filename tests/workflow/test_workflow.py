@@ -505,7 +505,7 @@ def test_an_empty_configuration_is_none(tmp_path):
     (folder / "config/config.yaml").write_text("# nothing yet\n", encoding="utf-8")
     plan = snakemake(folder, "--dry-run")
     assert plan.returncode == 0, plan.stdout
-    assert planned(plan.stdout)["sample_shard"] == 2
+    assert planned(plan.stdout)["sample_posterior"] == 2
     stopped = snakemake(folder, "--dry-run", "--config", "datasets=config/nowhere.tsv")
     assert stopped.returncode == 1 and "'config/nowhere.tsv' is not a file" in stopped.stdout
 

@@ -174,25 +174,18 @@ def shape_of(dataset):
     return None if dataset in FAULTS else FILES[dataset]["shape"]
 
 
-def n_shards(wildcards):
-    shape = shape_of(wildcards.dataset)
+def n_shards(dataset):
+    shape = shape_of(dataset)
     return shard_count(*shape, config["cmc"]["shards"]) if shape else 1
 
 
+DIVIDED = [name for name in DATASETS if n_shards(name) > 1]
+WHOLE = [name for name in DATASETS if name not in DIVIDED]
+
+
 def shard_files(wildcards):
-    k = n_shards(wildcards)
+    k = n_shards(wildcards.dataset)
     return [f"results/{wildcards.dataset}/shards/{s}-of-{k}.npz" for s in range(k)]
-
-
-def record_of_shard(wildcards):
-    """The record itself, where the metric of the noise is made of it."""
-    return f"results/{wildcards.dataset}/c2.h5" if IN_METRIC else []
-
-
-def data_of_shard(wildcards):
-    """The nodes of all data; of several shards each compresses its own rows."""
-    file = "nodes.npz" if wildcards.n_shards == "1" else "c2.h5"
-    return f"results/{wildcards.dataset}/{file}"
 
 
 def angles_side_by_side(wildcards):
@@ -215,24 +208,30 @@ def processes(wildcards):
 
 
 def term_files(wildcards):
-    """Weights of a single shard are all equal; several have terms of their own."""
-    k = n_shards(wildcards)
+    k = n_shards(wildcards.dataset)
     return [
-        f"results/{wildcards.dataset}/shards/terms-{s}-of-{k}.npz"
-        for s in range(k if k > 1 else 0)
+        f"results/{wildcards.dataset}/shards/terms-{s}-of-{k}.npz" for s in range(k)
     ]
 
 
 def stages_of(wildcards):
     """Jobs of a dataset up to its report, by the names of their benchmarks."""
-    k = n_shards(wildcards)
+    k = n_shards(wildcards.dataset)
+    sampling = ["sample_posterior"]
+    if k > 1:
+        each = [f"{s}-of-{k}" for s in range(k)]
+        jobs = [
+            f"{job}.{shard}"
+            for job in ("sample_shard", "weigh_shard")
+            for shard in each
+        ]
+        sampling = [*jobs, "combine_shards"]
     return [
         *(f"simulate{suffix}" for suffix in simulated_suffixes(wildcards.dataset)),
         *("ingest", "correct_diagonal", "estimate_scaling", "compress"),
         "fit_nlsq",
-        *(f"sample_shard.{s}-of-{k}" for s in range(k)),
-        *(f"weigh_shard.{s}-of-{k}" for s in range(k if k > 1 else 0)),
-        *("combine_shards", "write_report"),
+        *sampling,
+        "write_report",
     ]
 
 
@@ -243,11 +242,10 @@ def stages_of(wildcards):
 def size_of(wildcards):
     """(MB of c2 in double precision, million pairs of frames) that a job works on: its dataset's, or its shard's."""
     n_phi, n_frames = shape_of(wildcards.dataset) or (0, 0)
-    k = int(wildcards.get("n_shards", 0))
-    # A single shard reads nodes and no c2.
+    k = int(wildcards.get("n_shards", 1))
     return (
-        0 if k == 1 else n_phi * n_frames**2 * 8e-6 / max(k, 1),
-        n_phi * n_frames * (n_frames - 1) / 2e6 / max(k, 1),
+        n_phi * n_frames**2 * 8e-6 / k,
+        n_phi * n_frames * (n_frames - 1) / 2e6 / k,
     )
 
 
@@ -268,14 +266,6 @@ def metric_memory_mb(libraries, copies, matrices, processes=False):
         return int(attempt * (libraries * (threads if processes else 1) + room))
 
     return megabytes
-
-
-def sampler_memory_mb(wildcards, attempt, threads):
-    """Room [MB] for chains in processes, and for the rows of a shard or the snapshots of the metric."""
-    room = memory_mb(1500, copies=1.5)
-    if IN_METRIC:
-        room = metric_memory_mb(1500, copies=6, matrices=200, processes=True)
-    return room(wildcards, attempt, threads)
 
 
 def minutes(start, per_million=0):

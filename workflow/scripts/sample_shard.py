@@ -3,19 +3,16 @@
 import script_support
 
 from job_log import RESULT, WARNING
-from shard_support import posterior_of
+from shard_support import posterior_of, sampled_as_configured
 
 from homodyne_lib.sampling.shard_files import write_failure, write_shard
-from homodyne_lib.steps.sampled import sampled, seed_of
+from homodyne_lib.steps.sampled import seed_of
 
 
 def sample(path_to_output, open_posterior, *, label, seed, cmc, threads=1, progress):
     """Write the draws of a shard with a report of its chains, or the sentence that says why there are none."""
     try:
-        posterior = open_posterior()
-        progress(f"{label}: {posterior.problem.n_points} pairs, {len(posterior.names)} numbers")
-        how = {name: cmc[name] for name in ("chains", "warmup", "draws", "target_acceptance")}
-        draws, report = sampled(posterior, seed=seed, processes=threads, progress=progress, **how)
+        draws, report = sampled_as_configured(open_posterior(), seed=seed, cmc=cmc, threads=threads, progress=progress)
     except ValueError as error:
         if not script_support.is_told(error):
             raise

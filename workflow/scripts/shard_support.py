@@ -1,32 +1,24 @@
-"""What the jobs of shards share: the posterior of a shard as configured, and what became of each shard."""
+"""What jobs that sample share: the posterior of a shard, its draws as configured, what became of each, and the result."""
 
-from homodyne_lib.io.canonical_file import open_correlations, read_correlations
-from homodyne_lib.likelihood.compression import Compressed
+from homodyne_lib.io.canonical_file import open_correlations
+from homodyne_lib.results.calibrations import Calibration
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.scalings import QuantileScaling
 from homodyne_lib.sampling.shard_files import read_shard
-from homodyne_lib.steps.sampled import shard_posterior
+from homodyne_lib.steps.combined import combined
+from homodyne_lib.steps.sampled import sampled, shard_posterior
 
 
-def read_posterior(
-    path_to_data, path_to_scaling, path_to_nlsq, shard, n_shards, scaling, nlsq, path_to_c2=None, threads=1
-):
-    """Posterior of shard ``shard`` of ``n_shards``: its rows of c2, or all nodes, anchored at the fit of all."""
-    fit, record = Fit.read(path_to_nlsq), None
-    if n_shards > 1:
-        with open_correlations(path_to_data) as whole:
-            part = whole.band(slice(shard, -1, n_shards))
-    else:
-        part = Compressed.read(path_to_data)
-        record = read_correlations(path_to_c2) if fit.metric is not None else None
+def read_posterior(path_to_c2, path_to_scaling, path_to_nlsq, shard, n_shards, scaling, nlsq):
+    """Posterior of shard ``shard`` of ``n_shards``: its rows of c2, anchored at the fit of all."""
+    with open_correlations(path_to_c2) as whole:
+        part = whole.band(slice(shard, -1, n_shards))
     return shard_posterior(
         part,
-        fit,
+        Fit.read(path_to_nlsq),
         QuantileScaling.read(path_to_scaling),
         n_shards,
-        record=record,
         fourier_order=scaling["fourier_order"],
-        threads=threads,
         **nlsq,
     )
 
@@ -34,16 +26,21 @@ def read_posterior(
 def posterior_of(job):
     """Posterior of the shard that a job is for."""
     return read_posterior(
-        job.input.data,
+        job.input.c2,
         job.input.scaling,
         job.input.nlsq,
         int(job.wildcards.shard),
         int(job.wildcards.n_shards),
         job.params.scaling,
         job.params.nlsq,
-        job.input.get("c2"),
-        job.threads,
     )
+
+
+def sampled_as_configured(posterior, *, seed, cmc, threads, progress):
+    """Draws, and the report of their chains."""
+    progress(f"{posterior.problem.n_points} pairs, {len(posterior.names)} numbers")
+    how = {name: cmc[name] for name in ("chains", "warmup", "draws", "target_acceptance")}
+    return sampled(posterior, seed=seed, processes=threads, progress=progress, **how)
 
 
 def outcomes(paths):
@@ -56,3 +53,22 @@ def outcomes(paths):
             return str(error)
 
     return [outcome(path) for path in paths]
+
+
+def write_posterior(found, weights, fit, path_to_calibration, folder, *, seed, cmc, nlsq, progress):
+    """Combine outcomes of shards, write posterior.nc, cmc.json and parameters.csv, and give the report of the sampler.
+
+    Without a calibration errors are those of independent noise.
+    """
+    posterior = combined(
+        found,
+        weights,
+        fit,
+        Calibration.read(path_to_calibration) if path_to_calibration else None,
+        seed=seed,
+        min_good_shards=cmc["min_good_shards"],
+        progress=progress,
+        **nlsq,
+    )
+    posterior.write(folder)
+    return posterior.report

@@ -123,7 +123,7 @@ class Terminal(logging.Handler):
             return
         wildcards = dict(record.wildcards)
         about = wildcards.pop("dataset", "all datasets")
-        if "shard" in wildcards and wildcards.get("n_shards") != "1":
+        if "shard" in wildcards:
             about = f"{about} {wildcards['shard']}"
         # Snakemake adds words to some paths.
         log = str(record.log[0]).partition(" (")[0] if record.log else None
