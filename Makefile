@@ -18,7 +18,7 @@ RUN := $(PY) workflow/run.py
 # compiles its imports again, which takes longer than most jobs.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run inspect archive demo test test-slow test-slurm test-site test-conda bench coverage docs lint lock clean-cache
+.PHONY: help env run inspect archive demo test test-slow test-slurm test-container test-site test-conda bench coverage docs lint lock clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,9 @@ test: env ## Run the quick tests (all tests: .venv/bin/python -m pytest)
 test-slurm: env ## Run the miniature project on a real SLURM, started here and taken down again (root, Debian)
 	@tests/slurm/slurm-up.sh && { trap tests/slurm/slurm-down.sh EXIT; trap 'exit 130' INT TERM; \
 	    $(PY) -m pytest tests/slurm/check_slurm.py; }
+
+test-container: env ## Take the steps of Containerfile in a bare Debian, and run the small project in it (root, Debian)
+	@tests/container/try-steps.sh
 
 test-site: docs ## Build the site and look at each page in Chromium, at two widths and without a network (needs it installed)
 	@$(PY) -m pytest tests/site/check_site.py
@@ -76,7 +79,7 @@ build/docs/tutorial.md: docs/tutorial.ipynb envs/requirements.lock $(shell find 
 	@PYTHONPATH="$(CURDIR)" $(PY) -m papermill --cwd docs --kernel python3 --no-progress-bar $< build/tutorial.ipynb
 	@$(PY) -m nbconvert --log-level WARN --to markdown --output-dir $(@D) build/tutorial.ipynb
 
-lint: env ## Check Python style, types of the face, Snakefiles and workflow, workflows of the forge, CITATION.cff
+lint: env ## Check Python style, types of the face, Snakefiles and workflow, workflows of the forge, shell, CITATION.cff
 	@sh envs/bootstrap.sh docs
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -84,6 +87,7 @@ lint: env ## Check Python style, types of the face, Snakefiles and workflow, wor
 	.venv/bin/snakefmt --check Snakefile workflow
 	$(PY) -m snakemake --lint
 	PATH="$(CURDIR)/.venv-docs/bin:$$PATH" actionlint
+	.venv-docs/bin/shellcheck --severity warning .ci/run envs/*.sh tests/*/*.sh
 	.venv-docs/bin/cffconvert --validate
 
 lock: env ## Compile envs/requirements.in and docs.in into their locks

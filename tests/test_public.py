@@ -108,6 +108,19 @@ def test_the_small_project_is_planned_from_the_standard_snakefile():
 
 
 @pytest.mark.slow
+def test_a_tag_is_deployed_as_the_page_says(tmp_path):
+    """From a local clone with the tag, up to the plan."""
+    block = re.search(
+        r"```sh\n(git clone.*?)```", (ROOT / "docs/deployment.md").read_text(encoding="utf-8"), re.DOTALL
+    )[1]
+    commands = block.replace("<address of this repository>", (tmp_path / "origin").as_uri())
+    make = f"git clone --quiet --bare {ROOT} origin && git -C origin tag --force v{version()}\n"
+    done = call(["bash", "-euc", f"{make}{commands.rstrip()} ARGS=-n"], tmp_path, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert planned(done.stdout)["write_report"] == 2
+
+
+@pytest.mark.slow
 def test_the_small_project_runs_to_a_report(tmp_path):
     """As the documents call it, on a copy: the project of the clone may have results. The demo runs a flow to its report."""
     shutil.copytree(ROOT / ".test/config", tmp_path / ".test/config")
