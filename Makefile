@@ -71,7 +71,8 @@ coverage: env ## Count how often error bars contain the truth; hours (ARGS="--co
 docs: env build/docs/tutorial.md ## Build the site into build/site: documents, tutorial with outputs, a report of the demo
 	@sh envs/bootstrap.sh docs
 	@$(RUN) --cores $(CORES) results/couette_sim/report.html
-	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@# With --quiet there would be no warnings, which --strict counts.
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "make docs: build/site/index.html"
 
 build/docs/tutorial.md: docs/tutorial.ipynb envs/requirements.lock $(shell find homodyne_lib -name '*.py') | env

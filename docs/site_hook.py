@@ -23,7 +23,7 @@ FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>',
 FONT = Path(importlib.util.find_spec("ziamath").origin).parent / "fonts/STIXTwoMath-Regular.ttf"
 TAG = re.compile(r"\\tag\{(\w+)\}")
 # A sign after an opening bracket or a relation is no operation between two terms; a function keeps off its argument.
-SIGN = re.compile(r"(<mo[^>]*>&#x0(?:0028|005B|003D|002C|007C|221D);</mo>)<mo>(?=&#x0(?:2212|00B1);)")
+SIGN = re.compile(r"(<mo[^>]*>&#x0(?:0028|005B|003D|002C|221D);</mo>)<mo>(?=&#x0(?:2212|00B1);)")
 FUNCTION = re.compile(r"(<mi>(?:sin|cos|tanh|cosh|exp|ln|log|det|max)</mi>)(?=<m[isu])")
 ROLE = re.compile(r":(?:func|class|mod|meth|data|attr):<code>~?((?:\w+\.)*(\w+))</code>")
 # The reader of docstrings gives "a, b : int" the default of a twice; the signature above has both.

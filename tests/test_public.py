@@ -11,6 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from workflow_support import ROOT, call, planned, snakemake
@@ -22,6 +23,20 @@ SCHEMAS = {
     "vendor.github-issue-config": [GITHUB / "ISSUE_TEMPLATE/config.yml"],
     "vendor.citation-file-format": [ROOT / "CITATION.cff"],
 }
+
+
+def exactly(**properties: dict) -> dict:
+    """Schema of an object with these keys and no other; as in a catalogue's file, a _ in a name is written -."""
+    named = {name.replace("_", "-"): schema for name, schema in properties.items()}
+    return {"type": "object", "properties": named, "required": [*named], "additionalProperties": False}
+
+
+TEXT, BOOLEAN = {"type": "string"}, {"type": "boolean"}
+CATALOGUE = exactly(
+    mandatory_flags=exactly(desc=TEXT, flags=TEXT),
+    software_stack_deployment=exactly(**dict.fromkeys(("conda", "apptainer", "apptainer+conda"), BOOLEAN)),
+    report=BOOLEAN,
+)
 
 
 def read_yaml(path: Path):
@@ -43,10 +58,7 @@ def test_public_services_can_read_their_files(schema):
 def test_the_catalogue_finds_what_it_looks_for():
     """A main Snakefile, a page on the configuration, and a description of the use, with the keys that the catalogue knows."""
     assert (ROOT / "workflow/Snakefile").is_file() and (ROOT / "config/README.md").is_file()
-    usage = read_yaml(ROOT / ".snakemake-workflow-catalog.yml")["usage"]
-    assert usage.keys() == {"mandatory-flags", "software-stack-deployment", "report"}
-    assert usage["mandatory-flags"].keys() == {"desc", "flags"}
-    assert usage["software-stack-deployment"].keys() == {"conda", "apptainer", "apptainer+conda"}
+    jsonschema.validate(read_yaml(ROOT / ".snakemake-workflow-catalog.yml"), exactly(usage=CATALOGUE))
 
 
 def test_the_version_is_the_same_everywhere():

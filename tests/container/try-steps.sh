@@ -20,7 +20,7 @@ if ! command -v debootstrap >/dev/null; then
 fi
 
 root=$(mktemp -d)
-trap 'umount "$root/opt" "$root/proc" 2>/dev/null || :; rm -rf --one-file-system "$root"' EXIT
+trap 'umount "$root/opt" "$root/proc" 2>/dev/null || :; rm -rf --one-file-system "$root" "$root.log"' EXIT
 trap 'exit 130' INT TERM
 
 # Mirror, proxy and certificate of this machine, for pip and uv there; the rest of the environment stays outside.
@@ -38,7 +38,6 @@ step() { # word of the Containerfile, its arguments
         FROM)
             debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv "${2##*-}" "$root" >"$root.log" ||
                 fail "debootstrap could not make Debian '${2##*-}' of the base image $2: $(tail -n 1 "$root.log")"
-            rm "$root.log"
             mount -t proc proc "$root/proc"
             cp /etc/resolv.conf /etc/hosts "$root/etc/"
             [[ -z ${SSL_CERT_FILE:=${PIP_CERT:-}} ]] || install -D "$SSL_CERT_FILE" "$root$SSL_CERT_FILE" ;;
