@@ -18,7 +18,7 @@ RUN := $(PY) workflow/run.py
 # compiles its imports again, which takes longer than most jobs.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run inspect archive demo test test-slow test-slurm test-conda bench coverage lint lock clean-cache
+.PHONY: help env run inspect archive demo test test-slow test-slurm test-container test-site test-conda bench coverage docs lint lock clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,12 @@ test-slurm: env ## Run the miniature project on a real SLURM, started here and t
 	@tests/slurm/slurm-up.sh && { trap tests/slurm/slurm-down.sh EXIT; trap 'exit 130' INT TERM; \
 	    $(PY) -m pytest tests/slurm/check_slurm.py; }
 
+test-container: env ## Take the steps of Containerfile in a bare Debian, and run the small project in it (root, Debian)
+	@tests/container/try-steps.sh
+
+test-site: docs ## Build the site and look at each page in Chromium, at two widths and without a network (needs it installed)
+	@$(PY) -m pytest tests/site/check_site.py
+
 test-conda: env ## Run the miniature project with --sdm conda, on channels made of the locked wheels (needs Python 3.12)
 	@$(PY) -m pytest tests/conda/check_conda.py --durations=3
 
@@ -62,17 +68,34 @@ coverage: env ## Count how often error bars contain the truth; hours (ARGS="--co
 	    --directory build/coverage --cores $(CORES) --quiet rules $(ARGS)
 	@cat build/coverage/coverage.md build/coverage/posteriors.md build/coverage/truths.md build/coverage/angles.md
 
-lint: env ## Check the Python style, the types of the face, the Snakefile style and the workflow
+docs: env build/docs/tutorial.md ## Build the site into build/site: documents, tutorial with outputs, a report of the demo
+	@sh envs/bootstrap.sh docs
+	@$(RUN) --cores $(CORES) results/couette_sim/report.html
+	@# With --quiet there would be no warnings, which --strict counts.
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	@echo "make docs: build/site/index.html"
+
+build/docs/tutorial.md: docs/tutorial.ipynb envs/requirements.lock $(shell find homodyne_lib -name '*.py') | env
+	@mkdir -p $(@D)
+	@PYTHONPATH="$(CURDIR)" $(PY) -m papermill --cwd docs --kernel python3 --no-progress-bar $< build/tutorial.ipynb
+	@$(PY) -m nbconvert --log-level WARN --to markdown --output-dir $(@D) build/tutorial.ipynb
+
+lint: env ## Check Python style, types of the face, Snakefiles and workflow, workflows of the forge, shell, CITATION.cff
+	@sh envs/bootstrap.sh docs
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	.venv/bin/snakefmt --check Snakefile workflow
 	$(PY) -m snakemake --lint
+	PATH="$(CURDIR)/.venv-docs/bin:$$PATH" actionlint
+	.venv-docs/bin/shellcheck --severity warning .ci/run envs/*.sh tests/*/*.sh
+	.venv-docs/bin/cffconvert --validate
 
-lock: env ## Compile envs/requirements.in into envs/requirements.lock
-	$(PY) -m uv pip compile envs/requirements.in --output-file envs/requirements.lock \
-	    --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-	    --custom-compile-command "make lock"
+lock: env ## Compile envs/requirements.in and docs.in into their locks
+	for name in requirements docs; do \
+	    $(PY) -m uv pip compile envs/$$name.in --output-file envs/$$name.lock \
+	        --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	        --custom-compile-command "make lock" || exit; done
 
 clean-cache: ## Forget the programs that JAX compiled; jobs compile them again
 	@rm -rf .jax_cache

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Makes .venv agree with envs/requirements.lock; returns at once when it already does.
+# `bootstrap.sh docs` does the same for .venv-docs and envs/docs.lock.
 #
 # PYTHON=/path/to/python chooses the interpreter; otherwise the one of an existing .venv stays,
 # or the first suitable one on PATH is taken.
@@ -13,13 +14,13 @@ unset PYTHONHOME PYTHONPATH __PYVENV_LAUNCHER__ VIRTUAL_ENV CONDA_PREFIX
 unset PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_DRY_RUN
 unset UV_SYSTEM_PYTHON UV_PYTHON UV_TARGET UV_PREFIX UV_CONSTRAINT UV_DRY_RUN UV_VENV_SEED
 
-lock=envs/requirements.lock
-stamp=.venv/.requirements.lock
+if [ "${1:-}" = docs ]; then venv=.venv-docs lock=envs/docs.lock; else venv=.venv lock=envs/requirements.lock; fi
+stamp=$venv/.${lock#envs/}
 
 # Version of the interpreter $1; empty when it is missing or does not run.
 version() { "$1" -S -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null || :; }
 
-have=$(version .venv/bin/python)
+have=$(version $venv/bin/python)
 want=$have
 if [ -n "${PYTHON:-}" ]; then want=$(version "$PYTHON"); fi
 if [ -n "$have" ] && [ "$want" = "$have" ] && cmp -s $lock $stamp; then exit 0; fi
@@ -68,12 +69,12 @@ if ! $uv --version >/dev/null 2>&1; then
 fi
 
 if [ -t 2 ]; then quiet=''; else quiet=--quiet; fi
-echo "make env: installing $(grep -c '^[a-z]' $lock) packages into .venv with Python $(version "$base")"
+echo "make env: installing $(grep -c '^[a-z]' $lock) packages into $venv with Python $(version "$base")"
 if [ ! -f $stamp ] || [ "$(version "$base")" != "$have" ]; then
     rm -f $stamp
-    rm -rf .venv
-    $uv venv --quiet --relocatable --no-python-downloads --python "$base" .venv
+    rm -rf $venv
+    $uv venv --quiet --relocatable --no-python-downloads --python "$base" $venv
 fi
 rm -f $stamp
-$uv pip sync $quiet --require-hashes --python .venv/bin/python $lock
+$uv pip sync $quiet --require-hashes --python $venv/bin/python $lock
 cp $lock $stamp

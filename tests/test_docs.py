@@ -51,6 +51,18 @@ def test_the_map_lists_every_file():
     assert not bare, "give these files a line in the map of CONTRIBUTING.md"
 
 
+def test_the_site_has_every_page_and_every_package():
+    listed = re.findall(r": (\S+\.md)$", page("mkdocs.yml"), re.MULTILINE)
+    pages = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} | {
+        "README.md",
+        "config/README.md",
+        "CONTRIBUTING.md",
+    }
+    assert pages <= {*listed}, "give these pages a line in mkdocs.yml"
+    packages = {path.removeprefix("library/").removesuffix(".md") for path in listed if path.startswith("library/")}
+    assert packages == {*PACKAGES} - {"__init__"}
+
+
 @pytest.fixture(scope="module")
 def make_config():
     spec = importlib.util.spec_from_file_location("make_config", ROOT / "docs" / "make_config.py")

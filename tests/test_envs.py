@@ -18,15 +18,15 @@ from conda_names import DEVELOPMENT, conda_name, normalized
 from packaging.requirements import Requirement
 
 ENVS = Path(__file__).parents[1] / "envs"
-LOCK_TEXT = (ENVS / "requirements.lock").read_text()
+LOCKS = {name: (ENVS / f"{name}.lock").read_text() for name in ("requirements", "docs")}
 
 # On conda only: the interpreter, the program inside pypandoc_binary, the extra of arviz-stats[xarray].
 CONDA_ONLY = {"python", "pandoc", "xarray-einstats"}
 
 
-def locked() -> dict[str, Requirement]:
-    """Read the lock: normalized name to requirement (one version and its marker)."""
-    lines = re.findall(r"^([a-z].*?)(?: \\)?$", LOCK_TEXT, flags=re.MULTILINE)
+def locked(name: str = "requirements") -> dict[str, Requirement]:
+    """Read a lock: normalized name to requirement (one version and its marker)."""
+    lines = re.findall(r"^([a-z].*?)(?: \\)?$", LOCKS[name], flags=re.MULTILINE)
     requirements = [Requirement(line) for line in lines]
     by_name = {normalized(requirement.name): requirement for requirement in requirements}
     assert len(by_name) == len(requirements), "the lock has two versions of one package"
@@ -39,9 +39,9 @@ def version_of(requirement: Requirement) -> str:
     return specifier.version
 
 
-def direct() -> dict[str, str]:
-    """Read requirements.in: normalized name to version."""
-    lines = (ENVS / "requirements.in").read_text().splitlines()
+def direct(name: str = "requirements") -> dict[str, str]:
+    """Read what a lock is compiled from: normalized name to version."""
+    lines = (ENVS / f"{name}.in").read_text().splitlines()
     pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
     return {normalized(pin.name): version_of(pin) for pin in pins}
 
@@ -71,23 +71,26 @@ def conda_pins() -> dict[str, str]:
     return dict(re.split(r" =+", spec) for spec in conda_file()["dependencies"])
 
 
-def test_lock_holds_the_direct_pins():
-    versions = {name: version_of(requirement) for name, requirement in locked().items()}
-    assert direct().items() <= versions.items()
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_holds_the_direct_pins(name):
+    versions = {package: version_of(requirement) for package, requirement in locked(name).items()}
+    assert direct(name).items() <= versions.items()
 
 
-def test_lock_hashes_every_pin():
-    blocks = re.split(r"^(?=[a-z])", LOCK_TEXT, flags=re.MULTILINE)[1:]
-    assert len(blocks) == len(locked())
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_hashes_every_pin(name):
+    blocks = re.split(r"^(?=[a-z])", LOCKS[name], flags=re.MULTILINE)[1:]
+    assert len(blocks) == len(locked(name))
     unhashed = [block for block in blocks if not re.search(r"--hash=sha256:[0-9a-f]{64}\b", block)]
     assert unhashed == []
 
 
-def test_lock_names_no_host_and_no_place():
+@pytest.mark.parametrize("text", LOCKS.values(), ids=LOCKS)
+def test_lock_names_no_host_and_no_place(text):
     # Whatever is neither a pin, nor a hash, nor a comment would be an option such as --index-url.
     allowed = re.compile(r"[a-z0-9.-]+==\S+( ; [^@]+?)?( \\)?|    --hash=sha256:[0-9a-f]{64}( \\)?|\s*#.*")
-    assert [line for line in LOCK_TEXT.splitlines() if not allowed.fullmatch(line)] == []
-    assert not re.search(r"://|file:|\.\./|(?<![\w.])/\w", LOCK_TEXT)
+    assert [line for line in text.splitlines() if not allowed.fullmatch(line)] == []
+    assert not re.search(r"://|file:|\.\./|(?<![\w.])/\w", text)
 
 
 def test_environment_is_the_locked_one():
@@ -145,8 +148,10 @@ esac
 FAKE_UV = """#!/bin/sh
 case "$1" in
     --version) exit 0 ;;
-    venv) echo venv >>calls; mkdir -p .venv/bin; cp bin/python3.12 .venv/bin/python ;;
-    pip) echo sync >>calls; cp "$0" .venv/bin/uv; [ ! -e interrupt ] ;;
+    venv)
+        for folder; do :; done
+        echo venv >>calls; mkdir -p "$folder/bin"; cp bin/python3.12 "$folder/bin/python" ;;
+    pip) echo sync >>calls; [ ! -d .venv ] || cp "$0" .venv/bin/uv; [ ! -e interrupt ] ;;
 esac
 """
 
@@ -169,9 +174,9 @@ def clone(tmp_path):
     return tmp_path
 
 
-def bootstrap(clone: Path, **variables: str) -> subprocess.CompletedProcess:
+def bootstrap(clone: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
     environment = {"PATH": f"{clone / 'bin'}:{os.defpath}", **variables}
-    command = [str(clone / "envs" / "bootstrap.sh")]
+    command = [str(clone / "envs" / "bootstrap.sh"), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
@@ -196,6 +201,15 @@ def test_bootstrap_does_nothing_twice(clone):
     result = bootstrap(clone)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert calls(clone) == []
+
+
+def test_bootstrap_keeps_the_tools_of_the_site_apart(clone):
+    (clone / "envs" / "docs.lock").write_text("tool==1.0\n")
+    assert bootstrap(clone, "docs").returncode == 0
+    assert calls(clone) == ["venv", "sync"] and not (clone / ".venv").exists()
+    assert (clone / ".venv-docs" / ".docs.lock").read_text() == "tool==1.0\n"
+    assert bootstrap(clone, "docs").stdout == "" and bootstrap(clone).returncode == 0
+    assert calls(clone) == ["venv", "sync"]
 
 
 def test_bootstrap_starts_afresh_after_an_interruption(clone):

@@ -11,6 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from workflow_support import ROOT, call, planned, snakemake
@@ -22,6 +23,20 @@ SCHEMAS = {
     "vendor.github-issue-config": [GITHUB / "ISSUE_TEMPLATE/config.yml"],
     "vendor.citation-file-format": [ROOT / "CITATION.cff"],
 }
+
+
+def exactly(**properties: dict) -> dict:
+    """Schema of an object with these keys and no other; as in a catalogue's file, a _ in a name is written -."""
+    named = {name.replace("_", "-"): schema for name, schema in properties.items()}
+    return {"type": "object", "properties": named, "required": [*named], "additionalProperties": False}
+
+
+TEXT, BOOLEAN = {"type": "string"}, {"type": "boolean"}
+CATALOGUE = exactly(
+    mandatory_flags=exactly(desc=TEXT, flags=TEXT),
+    software_stack_deployment=exactly(**dict.fromkeys(("conda", "apptainer", "apptainer+conda"), BOOLEAN)),
+    report=BOOLEAN,
+)
 
 
 def read_yaml(path: Path):
@@ -43,10 +58,7 @@ def test_public_services_can_read_their_files(schema):
 def test_the_catalogue_finds_what_it_looks_for():
     """A main Snakefile, a page on the configuration, and a description of the use, with the keys that the catalogue knows."""
     assert (ROOT / "workflow/Snakefile").is_file() and (ROOT / "config/README.md").is_file()
-    usage = read_yaml(ROOT / ".snakemake-workflow-catalog.yml")["usage"]
-    assert usage.keys() == {"mandatory-flags", "software-stack-deployment", "report"}
-    assert usage["mandatory-flags"].keys() == {"desc", "flags"}
-    assert usage["software-stack-deployment"].keys() == {"conda", "apptainer", "apptainer+conda"}
+    jsonschema.validate(read_yaml(ROOT / ".snakemake-workflow-catalog.yml"), exactly(usage=CATALOGUE))
 
 
 def test_the_version_is_the_same_everywhere():
@@ -105,6 +117,19 @@ def test_the_small_project_is_planned_from_the_standard_snakefile():
     plan = snakemake(ROOT / ".test", "--dry-run", workflow=["--snakefile", str(ROOT / "workflow/Snakefile")])
     assert plan.returncode == 0, plan.stdout
     assert {"simulate": 2, "write_report": 2, "summarise": 1}.items() <= planned(plan.stdout).items()
+
+
+@pytest.mark.slow
+def test_a_tag_is_deployed_as_the_page_says(tmp_path):
+    """From a local clone with the tag, up to the plan."""
+    block = re.search(
+        r"```sh\n(git clone.*?)```", (ROOT / "docs/deployment.md").read_text(encoding="utf-8"), re.DOTALL
+    )[1]
+    commands = block.replace("<address of this repository>", (tmp_path / "origin").as_uri())
+    make = f"git clone --quiet --bare {ROOT} origin && git -C origin tag --force v{version()}\n"
+    done = call(["bash", "-euc", f"{make}{commands.rstrip()} ARGS=-n"], tmp_path, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert planned(done.stdout)["write_report"] == 2
 
 
 @pytest.mark.slow

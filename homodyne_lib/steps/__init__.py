@@ -4,15 +4,13 @@ The workflow's scripts and :mod:`homodyne_lib.face` call these functions, so tha
 files and a log, the face adds nothing. A step takes and returns the objects of :mod:`homodyne_lib.io` and
 :mod:`homodyne_lib.results`.
 
-=============================================  ============================================================
-:mod:`~homodyne_lib.steps.simulated`           a record of a simulation
-:mod:`~homodyne_lib.steps.ingested`            a record of a file, with its noise
-:mod:`~homodyne_lib.steps.diagonal`            the record with another diagonal
-:mod:`~homodyne_lib.steps.quantiles`           first contrast and offset of each angle
-:mod:`~homodyne_lib.steps.fitted`              the fit, its test for a flow, and what it misses
-:mod:`~homodyne_lib.steps.calibrated`          the errors that its residuals call for
-:mod:`~homodyne_lib.steps.apart`               each q and each repeat alone, and whether they agree
-:mod:`~homodyne_lib.steps.sampled`             the draws of a shard, and its weights
-:mod:`~homodyne_lib.steps.combined`            the posterior of all shards
-=============================================  ============================================================
+* :mod:`~homodyne_lib.steps.simulated`: a record of a simulation
+* :mod:`~homodyne_lib.steps.ingested`: a record of a file, with its noise
+* :mod:`~homodyne_lib.steps.diagonal`: the record with another diagonal
+* :mod:`~homodyne_lib.steps.quantiles`: first contrast and offset of each angle
+* :mod:`~homodyne_lib.steps.fitted`: the fit, its test for a flow, and what it misses
+* :mod:`~homodyne_lib.steps.calibrated`: the errors that its residuals call for
+* :mod:`~homodyne_lib.steps.apart`: each q and each repeat alone, and whether they agree
+* :mod:`~homodyne_lib.steps.sampled`: the draws of a shard, and its weights
+* :mod:`~homodyne_lib.steps.combined`: the posterior of all shards
 """
