@@ -17,8 +17,8 @@ from homodyne_lib.steps.sampled import seed_of, shard_posterior
 def sample(paths, folder, *, seeds, cmc, fourier_order, nlsq, threads=1, progress):
     """Write posterior.nc, cmc.json and parameters.csv.
 
-    ``paths`` holds ``data`` (nodes), ``scaling``, ``nlsq`` and, where there are any, ``c2`` and ``calibration``; ``seeds`` are
-    those of chains and of what follows.
+    ``paths`` holds ``data`` (nodes), ``scaling``, ``nlsq`` and, where there are any, ``c2`` and ``calibration``; ``seeds``
+    are those of chains and of what follows.
     """
     fit = Fit.read(paths["nlsq"])
     posterior = shard_posterior(
