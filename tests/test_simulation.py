@@ -86,7 +86,7 @@ def test_sigma_of_white_noise_on_an_ageing_decay(n):
 
 
 def test_data_without_noise_cannot_be_weighted():
-    with pytest.raises(ValueError, match="shows no noise"):
-        estimate_sigma(np.ones((2, 30, 30)))
+    with pytest.raises(ValueError, match="c2 at the bin of 0 shows no noise"):
+        estimate_sigma(np.ones((2, 30, 30)), named="the bin of {}".format)
     with pytest.raises(ValueError, match="at least 17"):
         estimate_sigma(np.ones((2, 12, 12)))

@@ -87,7 +87,7 @@ def read_ring(path: Path, q: float, tolerance: float, dt: float) -> Ring:
     """Read one ring as an analysis would, its noise too, or the sentence that says why it cannot be analysed."""
     try:
         record = read_two_time(path, wavevector_q=q, q_tolerance=tolerance, dt=dt)
-        estimate_sigma(record.c2, record.frames)
+        estimate_sigma(record.c2, record.frames, record.bins.named)
         return Ring(q, tolerance, record)
     except ValueError as error:
         if not is_told(error):

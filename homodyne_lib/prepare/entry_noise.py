@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
@@ -14,8 +16,8 @@ _MIN_ENTRIES = 3 * _TREND_TERMS
 _MAD_TO_SIGMA = 1.4826  # ratio of standard deviation to median absolute deviation of a normal law
 
 
-def estimate_sigma(c2, frames=None) -> np.ndarray:
-    """Standard deviation of an entry about its smooth course, for each angle.
+def estimate_sigma(c2, frames=None, named: Callable[[int], str] = "bin number {}".format) -> np.ndarray:
+    """Standard deviation of an entry about its smooth course, for each bin.
 
     At one lag the correlation changes smoothly with age. Along the pairs of each lag, a polynomial of five terms in the
     logarithm of age is subtracted. The noise is the scatter that remains, taken from the median absolute deviation over all
@@ -29,6 +31,8 @@ def estimate_sigma(c2, frames=None) -> np.ndarray:
         Only the strict upper triangle is used.
     frames : array_like of int, shape (n_t,), optional
         Frame numbers that rise, by which lags and ages count; consecutive without it.
+    named : callable
+        Gives the words for a bin by its number, for errors.
 
     Returns
     -------
@@ -37,7 +41,7 @@ def estimate_sigma(c2, frames=None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there are fewer than 17 frames, or no lag has 15 pairs, or an angle shows no scatter at all.
+        If there are fewer than 17 frames, or no lag has 15 pairs, or a bin shows no scatter at all.
     """
     c2 = np.asarray(c2)
     n_t = c2.shape[-1]
@@ -64,7 +68,7 @@ def estimate_sigma(c2, frames=None) -> np.ndarray:
     if np.any(sigma <= 1e-12 * np.abs(c2).max()):
         flat = int(np.argmin(sigma))
         raise ValueError(
-            f"c2 at angle number {flat} shows no noise (scatter {sigma[flat]:.3g}); constant or noiseless data cannot be "
+            f"c2 at {named(flat)} shows no noise (scatter {sigma[flat]:.3g}); constant or noiseless data cannot be "
             "weighted. Check that the file holds measured correlations."
         )
     return sigma

@@ -99,7 +99,7 @@ def _sentence(problem, fit, misfit, frames, lost) -> str:
     much = ""
     if families:
         size = misfit.excess[families[0]]
-        much = f"; the residuals hold {_WHAT[families[0]]}, whose square is {size:.3g} times that of noise"
+        much = f"; the residuals show {_WHAT[families[0]]}, with a mean square {size:.3g} times that of noise"
     seen = "; ".join(reasons)
     return (
         f"The model does not describe these data (χ² per degree of freedom {fit.reduced_chi2:.3g}{much}). "

@@ -25,7 +25,7 @@ def with_noise(record: Correlations) -> Correlations:
     -------
     Correlations
     """
-    return replace(record, sigma=estimate_sigma(record.c2, record.frames))
+    return replace(record, sigma=estimate_sigma(record.c2, record.frames, record.bins.named))
 
 
 def ingested(path: str | os.PathLike | Sequence[str | os.PathLike], **selection: Any) -> Correlations:

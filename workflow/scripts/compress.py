@@ -13,7 +13,7 @@ def compress_file(path_to_c2, path_to_output, progress):
     with open_correlations(path_to_c2) as record:
         data = compress(record)
     n_phi, n_pairs, n_nodes = len(data.phi), int(data.y_moments[0, 0]), np.count_nonzero(data.weight)
-    progress(f"{n_nodes} nodes for {n_pairs} pairs of frames, at each of {n_phi} angles")
+    progress(f"{n_nodes} nodes for {n_pairs} pairs of frames, at each of {n_phi} bins")
     data.write(path_to_output)
 
 

@@ -57,9 +57,9 @@ def _check(node: yaml.Node, sizes: dict[int, int | None]) -> int:
         for key, _ in node.value:
             name, place = str(key.value), key.start_mark.line + 1
             if name in seen and key.tag != _TAG + "merge":
+                where = f"line {place}" if place == seen[name] else f"lines {seen[name]} and {place}"
                 raise ValueError(
-                    f"the key {short(name)} stands twice, in lines {seen[name]} and {place}; make them one, as YAML "
-                    "would drop the first."
+                    f"the key {short(name)} stands twice, in {where}; make them one, as YAML would drop the first."
                 )
             seen[name] = place
         children = [part for pair in node.value for part in pair]
