@@ -57,7 +57,8 @@ test-conda: env ## Run the miniature project with --sdm conda, on channels made 
 test-slow: env ## Run the long studies: repetitions, starts from anywhere, pages in Chromium (needs it installed)
 	@$(PY) -m pytest tests -m slow -n $(CORES) --dist loadfile --no-loadscope-reorder --durations=5
 
-bench: env ## Measure what the workflow costs beside its work, derivatives, and fits of all sizes, as tables
+bench: env ## Measure each stage from file to report, what the workflow costs beside its work, derivatives, and fits, as tables
+	@$(PY) benchmarks/bench_stages.py
 	@$(PY) benchmarks/bench_overhead.py
 	@$(PY) benchmarks/bench_derivatives.py
 	@$(PY) benchmarks/bench_nlsq.py
