@@ -78,7 +78,9 @@ def on_page_markdown(text, page, config, files):
     if page.file.src_uri == "cite.md":
         citation = Citation((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
         text = text.replace("{{ citation }}", citation.as_apalike().strip())
-        text = text.replace("{{ bibtex }}", citation.as_bibtex(reference="homodyne_workflow").strip())
+        entry = citation.as_bibtex(reference="homodyne_workflow").strip()
+        # A name in two pairs of braces is that of a body, and not of a person.
+        text = text.replace("{{ bibtex }}", re.sub(r"author = \{(.*)\}", r"author = {{\1}}", entry))
     return text
 
 

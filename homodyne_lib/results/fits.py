@@ -240,7 +240,9 @@ class Fit(Shown, JsonFile):
         return dict(zip(("contrast", "offset"), np.sqrt(np.diag(spread)).reshape(2, -1), strict=True))
 
     def _heading(self) -> str:
-        chi2 = f"χ² per degree of freedom {self.reduced_chi2:.3f} from {self.n_points} pairs of frames"
+        # In the metric χ² per degree of freedom is 1 by construction.
+        chi2 = f"χ² per degree of freedom {self.by_squares.reduced_chi2:.3f} by least squares"
+        chi2 += f" from {self.n_points} pairs of frames"
         return f"Fit, {self.analysis_mode.replace('_', ' ')}: {chi2}. {self.message}"
 
     def _table(self) -> tuple[list[str], list[list[str]]]:

@@ -51,7 +51,7 @@ def record(dataset, paths_to_results, simulated, path_to_output, *, row, columns
     folder = Path(path_to_output).parent
     times = {stage: measured(folder / "benchmarks" / f"{stage}.tsv") for stage in stages}
     total = summed(times)
-    progress(f"{RESULT}{total['wall [s]']:.0f} s, of processors {total['cpu [s]']:.0f} s, in {len(stages)} jobs")
+    progress(f"{RESULT}{total['wall [s]']:.0f} s, {total['cpu [s]']:.0f} s of CPU time, in {len(stages)} jobs")
     content = {
         "dataset": dataset,
         "inputs": inputs(row, None if simulated else folder / "c2.h5"),

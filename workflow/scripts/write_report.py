@@ -32,7 +32,7 @@ def provenance(dataset, row, config):
 
     return {
         "commit": in_words(code()),
-        "command": f"make env\n.venv/bin/python -m snakemake --cores 2 results/{dataset}/report.html",
+        "command": f"make run DIR=my-project ARGS=results/{dataset}/report.html",
         "row": text(row),
         "config": text(config),
         "versions": {name: version(name) for name in PACKAGES},

@@ -207,8 +207,8 @@ def refuse_unnamed(n_matrices: int, what: str) -> None:
     """
     if n_matrices != 1:
         raise InputError(
-            f"{what} holds {n_matrices} matrices, and the file states neither q nor angle of any; write those of one q "
-            "with their angles by homodyne_lib.write_c2(path, c2, phi=…, q=…, dt=…), and give that file."
+            f"{what} holds {n_matrices} matrices, and the file states neither q nor angle of any; write them "
+            "with their q and angles by homodyne_lib.write_c2(path, c2, phi=…, q=…, dt=…), and give that file."
         )
 
 

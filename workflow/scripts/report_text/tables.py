@@ -286,7 +286,7 @@ def provenance_text(results: Dataset, provenance: Mapping[str, Any]) -> str:
     ]
     table = "\n".join(["| | |", "|:--|:--|", *(f"| {name} | {value} |" for name, value in facts)])
     blocks = (
-        ("Again, from the repository:", provenance["command"]),
+        ("Again, in a clone of this commit, with the project in my-project:", provenance["command"]),
         ("Row of the table:", provenance["row"]),
         ("Configuration, defaults included:", provenance["config"]),
     )
