@@ -150,6 +150,7 @@ def every_nth(problem: Problem, stride: int) -> Problem:
     record, some = problem.record, slice(None, None, stride)
     c2 = np.ascontiguousarray(record.c2[:, some, some])
     about = {name: getattr(record, name) for name in ("phi", "q", "repeat", "dt", "stator_rotor_gap", "sigma")}
+    about["origin"] = int(record.frames[0] - record.offsets[0])
     part = RowBand(rows=np.arange(c2.shape[1]), c2=c2, frames=record.frames[some], **about)
     mode = "laminar_flow" if problem.has_flow else "static"
     return make_problem(part, problem.scaling, mode, problem.convention, q_exponent=problem.q_exponent)

@@ -187,6 +187,8 @@ class RowBand(OfBins):
         ``c2[:, rows, :]`` of the record, shape (n_bins, n_rows, n_t) [1].
     phi, q, dt, frames, stator_rotor_gap, sigma, repeat
         As in :class:`Correlations`.
+    origin : int or None
+        Number of the frame at which times begin; the first of ``frames`` without it.
     """
 
     rows: np.ndarray
@@ -198,6 +200,7 @@ class RowBand(OfBins):
     stator_rotor_gap: float | None
     sigma: np.ndarray | None
     repeat: np.ndarray = field(default_factory=lambda: np.zeros((), dtype=np.int64))
+    origin: int | None = None
 
     def __post_init__(self) -> None:
         """Give q and the repeat to each bin."""
@@ -206,7 +209,7 @@ class RowBand(OfBins):
     @property
     def offsets(self) -> np.ndarray:
         """Place of each column on the time axis [frame intervals], shape (n_t,)."""
-        return frame_offsets(self.frames)
+        return frame_offsets(self.frames, self.origin)
 
     def band(self, rows: slice) -> RowBand:
         """Some of these rows."""

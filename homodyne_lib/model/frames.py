@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["consecutive_runs", "frame_offsets", "frame_ranges", "missing_frames", "nearest_lag", "pairs_at_lag"]
+__all__ = [
+    "consecutive_runs",
+    "frame_offsets",
+    "frame_ranges",
+    "missing_frames",
+    "nearest_lag",
+    "pairs_at_lag",
+    "usual_interval",
+]
 
 
-def frame_offsets(frames) -> np.ndarray:
+def frame_offsets(frames, origin: int | None = None) -> np.ndarray:
     """Place of each frame on the time axis, in frame intervals from the first frame.
 
     Parameters
     ----------
     frames : array_like of int, shape (n,)
         Frame numbers, rising.
+    origin : int, optional
+        Number of the frame at which times begin instead.
 
     Returns
     -------
@@ -21,7 +31,7 @@ def frame_offsets(frames) -> np.ndarray:
         0, 1, 2, ... where no frame is missing; a missing frame leaves its place out.
     """
     frames = np.asarray(frames, dtype=np.int64)
-    return frames - frames[0]
+    return frames - (frames[0] if origin is None else origin)
 
 
 def missing_frames(frames) -> np.ndarray:
@@ -53,6 +63,11 @@ def nearest_lag(frames, wanted: int) -> int:
     """Lag next to ``wanted`` [frame intervals] at which there are two pairs of ``frames`` or more."""
     lags = sorted(range(1, int(frames[-1] - frames[0]) + 1), key=lambda lag: abs(lag - wanted))
     return next(lag for lag in lags if pairs_at_lag(frames, lag)[0].size > 1)
+
+
+def usual_interval(frames) -> int:
+    """Interval of most neighbouring frames [frame intervals]; others are gaps."""
+    return int(np.bincount(np.diff(frames)).argmax())
 
 
 def consecutive_runs(numbers) -> list[np.ndarray]:

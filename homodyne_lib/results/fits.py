@@ -110,6 +110,8 @@ class Fit(Shown, JsonFile):
         None where the model has no flow.
     metric : MetricState or None
         From what the metric of speckle noise can be made again; None in least squares.
+    merged_at : ndarray, shape (p + n_scaling,), or None
+        Physical parameters and coefficients at which frames of a long record were merged for the metric; None of a short one.
     agreement : FitAgreement or None
         Comparison of both fits; None where there is one.
     parts : PartsAgreement or None
@@ -147,6 +149,7 @@ class Fit(Shown, JsonFile):
     certificate: Certificate | None = field(default=None, metadata=OPTIONAL_KEY)
     flow_test: FlowTest | None = field(default=None, metadata=OPTIONAL_KEY)
     metric: MetricState | None = field(default=None, metadata=OPTIONAL_KEY)
+    merged_at: np.ndarray | None = field(default=None, metadata=OPTIONAL_KEY)
     agreement: FitAgreement | None = field(default=None, metadata=OPTIONAL_KEY)
     parts: PartsAgreement | None = field(default=None, metadata=OPTIONAL_KEY)
     least_squares: Fit | None = field(default=None, metadata=OPTIONAL_KEY)
@@ -242,7 +245,7 @@ class Fit(Shown, JsonFile):
     def _heading(self) -> str:
         # In the metric χ² per degree of freedom is 1 by construction.
         chi2 = f"χ² per degree of freedom {self.by_squares.reduced_chi2:.3f} by least squares"
-        chi2 += f" from {self.n_points} pairs of frames"
+        chi2 += f" from {self.by_squares.n_points} pairs of frames"
         return f"Fit, {self.analysis_mode.replace('_', ' ')}: {chi2}. {self.message}"
 
     def _table(self) -> tuple[list[str], list[list[str]]]:

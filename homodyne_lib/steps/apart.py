@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from homodyne_lib.fitting.nlsq import fit_nlsq
-from homodyne_lib.fitting.speckle_fit import fit_speckle
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import make_problem
@@ -19,6 +18,7 @@ from homodyne_lib.results.fit_checks import PartFit
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.parts_words import parts_agreement
 from homodyne_lib.results.scalings import QuantileScaling
+from homodyne_lib.steps.calibrated import in_metric, with_merged_frames
 from homodyne_lib.uncertainty.calibration import calibrate
 from homodyne_lib.uncertainty.two_fits import compare_fits
 
@@ -131,13 +131,14 @@ def _alone(record: Correlations, data: Compressed, quantiles: QuantileScaling, s
     if fit.calibration is not None:
         # A rate is known although its parts may be at their bounds: none is held for its error but those of the user.
         how = {"held": [*settings.fixed], "threads": settings.threads}
-        noise = calibrate(problem, found.values, record.raw_diagonal, **how)
+        merged, raw = with_merged_frames(problem, found.values, record.raw_diagonal, settings.threads)
+        noise = calibrate(merged, found.values, raw, **how)
         covariance = noise.covariance
         if fit.agreement is not None and noise.noise == "speckle":
             minima = [np.array([basin[name] for name in problem.names]) for basin in found.basins]
-            shot = 1.0 / noise.effective_counts
-            weighted = fit_speckle(problem, found.values, minima, shot, threads=settings.threads, **limits)
-            calibrated, agreement = compare_fits(problem, weighted, noise, **how)
+            limits |= {"threads": settings.threads}
+            weighted, merged, _ = in_metric(problem, merged, found.values, minima, noise, **limits)
+            calibrated, agreement = compare_fits(merged, weighted, noise, **how)
             if not agreement.rejected:
                 quoted, covariance = weighted.fit, calibrated.covariance
     return _rates(problem.names, quoted, covariance, fit.curves, time, record.dt, found.reduced_chi2)

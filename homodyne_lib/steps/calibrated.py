@@ -8,17 +8,18 @@ from typing import Literal
 
 import numpy as np
 
-from homodyne_lib.fitting.speckle_fit import fit_speckle
+from homodyne_lib.fitting.speckle_fit import SpeckleFit, fit_speckle
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
+from homodyne_lib.likelihood.merged_frames import are_alike, merge_size, merged_frames
 from homodyne_lib.likelihood.problem import Problem, make_problem
 from homodyne_lib.results.fit_records import agreement_record, calibration_record, fit_record, gain_in_words
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.scalings import QuantileScaling
-from homodyne_lib.uncertainty.calibration import NoiseCalibration, calibrate
+from homodyne_lib.uncertainty.calibration import NoiseCalibration, calibrate, is_measured
 from homodyne_lib.uncertainty.two_fits import compare_fits
 
-__all__ = ["calibrated"]
+__all__ = ["calibrated", "in_metric", "with_merged_frames"]
 
 
 def calibrated(
@@ -65,8 +66,12 @@ def calibrated(
     per_angle = quantiles.per_angle(fit.per_angle_mode, fourier_order)
     problem = make_problem(data, per_angle, fit.analysis_mode, fit.shear_convention, record, fit.q_exponent)
     held = [*fixed, *_at_bound(fit)]
-    noise = calibrate(problem, fit.vector, record.raw_diagonal, held=held, threads=threads)
-    own = calibration_record(noise, fit.covariance.names, record.pixels)
+    merged, raw = with_merged_frames(problem, fit.vector, record.raw_diagonal, threads)
+    if merged is not problem:
+        progress(f"{merge_size(len(record.frames))} neighbouring frames are merged for noise and metric")
+    noise = calibrate(merged, fit.vector, raw, held=held, threads=threads)
+    told = noise if merged is problem else _of_single_frames(noise, problem, fit)
+    own = calibration_record(told, fit.covariance.names, record.pixels)
     progress(own.note)
     if own.pixels_note:
         progress(f"Warning: {own.pixels_note}")
@@ -74,12 +79,78 @@ def calibrated(
     if estimator == "speckle":
         if noise.noise == "speckle":
             options = {"bounds": bounds, "fixed": fixed, "max_evaluations": max_evaluations}
-            result = _quoted(result, problem, record, noise, options, quantiles, threads, progress)
+            result = _quoted(result, problem, merged, record, noise, options, quantiles, threads, progress)
         else:
             # Independent entries all weigh the same, as in least squares.
             result = replace(result, least_squares=result, calibration=replace(own, least_squares=own))
     progress(result.calibration.sentence)
     return result
+
+
+def with_merged_frames(problem: Problem, values, raw_diagonal, threads: int = 1) -> tuple[Problem, np.ndarray]:
+    """Merge frames of a long record where they are alike; a diagonal that was not measured is none.
+
+    Parameters
+    ----------
+    problem, values, raw_diagonal, threads
+        As of :func:`~homodyne_lib.likelihood.merged_frames.merged_frames`; the diagonal as read.
+
+    Returns
+    -------
+    problem : Problem
+    raw_diagonal : ndarray, shape (n_bins, n_merged)
+    """
+    if merge_size(problem.experiment.frames.size) == 1 or not are_alike(problem, values):
+        return problem, np.asarray(raw_diagonal)
+    return merged_frames(problem, values, raw_diagonal if is_measured(problem, raw_diagonal) else np.nan, threads)
+
+
+def in_metric(
+    problem: Problem, merged: Problem, values, minima: Sequence[np.ndarray], noise: NoiseCalibration, **options
+) -> tuple[SpeckleFit, Problem, np.ndarray | None]:
+    """Fit in the metric of speckle noise, of a long record with merged frames.
+
+    Parameters
+    ----------
+    problem, merged : Problem
+        Of least squares, of all frames and of merged ones.
+    values : array_like, shape (p + n_scaling,)
+        Least-squares fit, at which the frames were merged.
+    minima : sequence of ndarray, shape (p,)
+    noise : NoiseCalibration
+        Of the merged frames.
+    **options
+        Of :func:`~homodyne_lib.fitting.speckle_fit.fit_speckle`.
+
+    Returns
+    -------
+    found : SpeckleFit
+    merged : Problem
+        Of the frames as they are merged in the end.
+    merged_at : ndarray, shape (p + n_scaling,), or None
+        Fit at which they are.
+    """
+    shot = 1.0 / noise.effective_counts
+    found = fit_speckle(merged, values, minima, shot, **options)
+    if merged is problem:
+        return found, problem, None
+    # The model at a minimum of least squares may differ too much from that at the better fit.
+    at, start = found.fit.values, found.fit.values[: len(problem.names)]
+    merged, _ = merged_frames(problem, at, threads=options["threads"])
+    return fit_speckle(merged, at, [start], shot, **options), merged, at
+
+
+def _of_single_frames(noise: NoiseCalibration, problem: Problem, fit: Fit) -> NoiseCalibration:
+    """What a calibration with merged frames says of single ones, whose pairs least squares weighs."""
+    hessian = problem.normal_equations(fit.vector[: len(problem.names)]).hessian
+    independent, assumed = fit.covariance.of(noise.names), hessian / fit.reduced_chi2
+    return replace(_per_frame(noise, problem), independent=independent, assumed=assumed)
+
+
+def _per_frame(noise: NoiseCalibration, problem: Problem) -> NoiseCalibration:
+    """Photons of a frame of a problem from those of merged ones."""
+    size = merge_size(problem.experiment.frames.size)
+    return replace(noise, counts=noise.counts / size, effective_counts=noise.effective_counts / size)
 
 
 def _at_bound(fit: Fit) -> list[str]:
@@ -89,6 +160,7 @@ def _at_bound(fit: Fit) -> list[str]:
 def _quoted(
     fit: Fit,
     problem: Problem,
+    merged: Problem,
     record: Correlations,
     noise: NoiseCalibration,
     options: Mapping[str, object],
@@ -98,16 +170,18 @@ def _quoted(
 ) -> Fit:
     """The fit in the metric of the noise beside a fit by least squares, or the other way round where they disagree."""
     minima = [np.array([basin[name] for name in problem.names]) for basin in fit.basins]
-    found = fit_speckle(problem, fit.vector, minima, 1.0 / noise.effective_counts, threads=threads, **options)
+    found, merged, merged_at = in_metric(problem, merged, fit.vector, minima, noise, threads=threads, **options)
     progress(
         f"In the metric of speckle noise, taken {found.rounds} times: {found.fit.message} "
         f"({found.fit.n_evaluations} evaluations)"
     )
     notes = quantiles.warnings_in(fit.per_angle_mode)
     speckle = fit_record(found.fit, found.problem, fit.analysis_mode, record.sigma, fit.misfit, notes)
-    speckle = replace(speckle, metric=found.state, flow_test=fit.flow_test)
+    speckle = replace(speckle, metric=found.state, merged_at=merged_at, flow_test=fit.flow_test)
     held = [*options["fixed"], *_at_bound(speckle)]
-    of_speckle, agreement = compare_fits(problem, found, noise, held=held, threads=threads)
+    of_speckle, agreement = compare_fits(merged, found, noise, held=held, threads=threads)
+    if merged_at is not None:
+        of_speckle = _per_frame(of_speckle, problem)
     of_speckle = calibration_record(of_speckle, speckle.covariance.names, record.pixels)
     told = agreement_record(agreement)
     of_speckle = replace(of_speckle, sentence=gain_in_words(told))

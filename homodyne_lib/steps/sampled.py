@@ -12,6 +12,7 @@ import numpy as np
 from homodyne_lib.fitting.speckle_fit import in_frozen_metric
 from homodyne_lib.io.correlations import Correlations, RowBand
 from homodyne_lib.likelihood.compression import Compressed
+from homodyne_lib.likelihood.merged_frames import merged_frames
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.posterior_records import MIN_ESS, chain_diagnostics
@@ -69,6 +70,8 @@ def shard_posterior(
     per_angle = quantiles.per_angle(fit.per_angle_mode, fourier_order)
     problem = make_problem(part, per_angle, fit.analysis_mode, fit.shear_convention, record, fit.q_exponent)
     if fit.metric is not None:
+        if fit.merged_at is not None:
+            problem, _ = merged_frames(problem, fit.merged_at, threads=threads)
         problem = in_frozen_metric(problem, fit.metric, threads)
     return ShardPosterior(problem, fit.vector, n_shards, bounds, fixed, fit.noise_scale)
 

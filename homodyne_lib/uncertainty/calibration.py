@@ -25,7 +25,7 @@ from homodyne_lib.model.frames import pairs_at_lag
 from homodyne_lib.uncertainty.noise_choice import NoiseChoice
 from homodyne_lib.uncertainty.speckle_moments import speckle_moments
 
-__all__ = ["NoiseCalibration", "bread", "calibrate", "chain_rule", "godambe_information"]
+__all__ = ["NoiseCalibration", "bread", "calibrate", "chain_rule", "godambe_information", "is_measured"]
 
 _ROUNDING = 1e-5  # relative error of numbers in single precision, with a margin
 
@@ -123,7 +123,7 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=(), threads: int =
     hessian = sum(noise.hessian for noise in noises)
     free = [k for k, name in enumerate(names) if name not in held]
     choice = NoiseChoice(noises, np.array(chi2), np.array(stripes), bread(hessian, free), _local(problem))
-    shot, measured = np.zeros(n_phi), _is_measured(problem, raw_diagonal)
+    shot, measured = np.zeros(n_phi), is_measured(problem, raw_diagonal)
     if measured:
         shot = np.maximum(np.mean(raw_diagonal, axis=1) - offset - contrast, 0.0)
     independent = choice.independent()
@@ -145,8 +145,8 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=(), threads: int =
         )
 
 
-def _is_measured(problem, raw_diagonal) -> bool:
-    """Whether the diagonals of all angles were measured; false if one was replaced, filled in or is empty.
+def is_measured(problem: Problem, raw_diagonal) -> bool:
+    """Whether the diagonals of all angles, (n_phi, n_t), were measured; false if one was replaced, filled in or is empty.
 
     Any measured c2 has c2_ij² ≤ c2_ii c2_jj, so that its diagonal is above its neighbours in the mean.
     """

@@ -9,6 +9,7 @@ import numpy as np
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import in_order
 from homodyne_lib.likelihood.strips import Strip, strips
+from homodyne_lib.model.frames import usual_interval
 
 __all__ = [
     "ResidualSums",
@@ -16,7 +17,6 @@ __all__ = [
     "neighbour_differences",
     "noise_of_neighbours",
     "residual_sums",
-    "usual_interval",
 ]
 
 _MOST_GROUPS = 96
@@ -44,11 +44,6 @@ class ResidualSums(NamedTuple):
     frames: np.ndarray
     steps: np.ndarray
     neighbour: float
-
-
-def usual_interval(frames) -> int:
-    """Interval of most neighbouring frames on the time axis [frames]; others are gaps."""
-    return int(np.bincount(np.diff(frames)).argmax())
 
 
 def frame_groups(n_t: int) -> np.ndarray:

@@ -20,9 +20,10 @@ from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import CONTRASTS, side_by_side
 from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model.curves import CURVES, rate_slopes
+from homodyne_lib.model.frames import usual_interval
 from homodyne_lib.model.matrices import unit_diagonal
 from homodyne_lib.uncertainty.calibration import NoiseCalibration, bread, chain_rule, godambe_information
-from homodyne_lib.uncertainty.residual_sums import neighbour_differences, noise_of_neighbours, usual_interval
+from homodyne_lib.uncertainty.residual_sums import neighbour_differences, noise_of_neighbours
 from homodyne_lib.uncertainty.speckle_moments import at_contrast, score_moments
 
 __all__ = ["REJECTED", "Agreement", "compare_fits"]

@@ -526,6 +526,20 @@ def test_the_methods_cite_what_was_used_and_nothing_else(flowing):
     assert "after 100 or 200 of warm-up" in paragraph
 
 
+@pytest.mark.parametrize(
+    ("merged_at", "words"),
+    [
+        (None, "the model was fitted with pairs weighted by"),
+        (np.ones(3), "the model was fitted with each 3 neighbouring frames merged to one and with pairs weighted by"),
+    ],
+)
+def test_the_methods_tell_whether_frames_were_merged(flowing, monkeypatch, merged_at, words):
+    monkeypatch.setattr("homodyne_lib.likelihood.merged_frames.MOST_FRAMES", 10)
+    results = Dataset.read("flowing", paths_in(flowing))
+    fit = replace(results.fit, agreement=SimpleNamespace(p_value=0.4), merged_at=merged_at)
+    assert words in methods_text(replace(results, fit=fit))
+
+
 FOUND = MisfitReport(True, {}, np.zeros(0), np.zeros(0, dtype=int), "A sentence.")
 
 

@@ -453,7 +453,6 @@ PLANS = {
     "empty": ("", "the content is None; it must be a group of keys."),
     "not YAML": ("phi: [0", "line 1: this is not YAML (expected "),
     "key twice": ("phi: [0]\nseed: 1\nphi: [1]", "the key phi stands twice, in lines 1 and 3; make them one"),
-    "key twice in a line": ("{seed: 1, seed: 2}", "the key seed stands twice, in line 1; make them one"),
 }
 
 

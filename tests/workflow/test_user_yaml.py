@@ -24,7 +24,7 @@ REFUSED = {
         "the key nlsq stands twice, in lines 1 and 3; make them one",
     ),
     "deep in a list": ("a:\n  - b:\n      c: 1\n      d: 2\n      c: 3\n", "the key c stands twice, in lines 3 and 5;"),
-    "in one line": ("a: {b: 1, b: 2}", "the key b stands twice, in lines 1 and 1;"),
+    "in one line": ("a: {b: 1, b: 2}", "the key b stands twice, in line 1;"),
     "quoted and bare": ("a: 1\n'a': 2", "the key a stands twice, in lines 1 and 2;"),
     "in JSON": ('{"a": 1,\n"a": 2}', "the key a stands twice, in lines 1 and 2;"),
     "octal": ("a: 1\nb: 010", "line 2: YAML does not read 010 as the plain number it looks like; write a decimal"),

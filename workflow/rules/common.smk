@@ -11,6 +11,7 @@ HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents
 sys.path[:0] = [str(HOUSE), str(HOUSE / "workflow" / "scripts")]
 
 from homodyne_lib.io.files import check_writable
+from homodyne_lib.likelihood.merged_frames import MOST_FRAMES, merge_size
 from homodyne_lib.model.scales import search_bounds
 from homodyne_lib.model.parameters import is_static, parameter_names
 from homodyne_lib.sampling.shards import chain_processes, shard_count
@@ -261,8 +262,11 @@ def metric_memory_mb(libraries, copies, matrices, processes=False):
 
     def megabytes(wildcards, attempt, threads):
         n_phi, n_frames = shape_of(wildcards.dataset) or (0, 0)
-        matrix = 8e-6 * n_frames**2 if CALIBRATION else 0.0
-        room = (copies * n_phi + matrices * threads) * matrix
+        of_record = 8e-6 * n_frames**2 if CALIBRATION else 0.0
+        # Longer records can be analysed with merged frames only.
+        size = merge_size(n_frames) if n_frames > 2 * MOST_FRAMES else 1
+        matrix = of_record / size**2
+        room = copies * n_phi * of_record + matrices * threads * matrix
         return int(attempt * (libraries * (threads if processes else 1) + room))
 
     return megabytes

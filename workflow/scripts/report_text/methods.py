@@ -6,6 +6,7 @@ import numpy as np
 
 from homodyne_lib.fitting.certificate import Certificate
 from homodyne_lib.io.correlations import q_in_words
+from homodyne_lib.likelihood.merged_frames import merge_size
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.kernels import BROWNIAN
 from report_text.dataset import Dataset
@@ -147,8 +148,11 @@ def _metric(results: Dataset, cite: _Citations) -> str:
     if agreement is None:
         return ""
     quoted = "this fit is quoted" if results.fit.estimator == "speckle" else "least squares is quoted"
+    weighted, n = results.fit.speckle or results.fit, merge_size(results.times.size)
+    merged = "" if weighted.merged_at is None else f" with each {n} neighbouring frames merged to one and"
     return (
-        " From there the model was fitted with pairs weighted by the covariance that speckles and photons give them, "
+        f" From there the model was fitted{merged} with pairs weighted by the covariance that speckles and photons "
+        "give them, "
         r"$\frac12 \mathrm{tr}(\Sigma^{-1} A \Sigma^{-1} B)$ in the place of $\sum_{i<j} A_{ij} B_{ij}$, where $\Sigma$ is "
         f"that of the intensities. The difference of the two fits was tested {cite('hausman')} (p = "
         f"{plain_number(agreement.p_value, 2)}); {quoted}."

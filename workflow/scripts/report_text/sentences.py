@@ -170,7 +170,8 @@ def belief(results: Dataset) -> str:
     shards = f"{report.n_shards} shard{'s' * (report.n_shards > 1)}"
     checks = (
         f"the fit {'converged' if fit.converged else '**did not converge**'}; its residuals are {size} (χ² per "
-        f"degree of freedom {chi2:.3f}, {grouped(fit.n_points)} pairs of frames);{_agreement(fit)}{_of_parts(fit)} "
+        f"degree of freedom {chi2:.3f}, {grouped(fit.by_squares.n_points)} pairs of frames);"
+        f"{_agreement(fit)}{_of_parts(fit)} "
         f"sampling converged in {report.n_converged} of {shards} (largest R̂ {worst:.3f}, {diverged} divergent "
         f"draw{'s' * (diverged != 1)})."
     )
