@@ -61,7 +61,8 @@ def test_a_band_is_the_same_rows_of_the_record(tmp_path, rows):
     np.testing.assert_array_equal(band.rows, np.arange(7)[rows])
     np.testing.assert_array_equal(band.c2, record.c2[:, rows])
     assert band.c2.dtype == np.float32
-    assert_same(band, record, "rows", "c2")
+    assert_same(band, record, "rows", "c2", "origin")
+    np.testing.assert_array_equal(band.offsets, record.offsets)
 
 
 @pytest.mark.parametrize("rows", [slice(7, None), slice(3, 3), slice(None, None, -1)])
