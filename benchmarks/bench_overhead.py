@@ -78,13 +78,18 @@ def work_of(log: Path) -> Cost:
     return Cost(*map(float, _WORK.findall(log.read_text(encoding="utf-8"))[-1]))
 
 
+def wall_time(path: Path) -> float:
+    """Wall time of a job from its benchmark [s]."""
+    return pd.read_csv(path, sep="\t")["s"].iloc[-1]
+
+
 def overhead(folder: Path, total: Cost) -> tuple[int, Cost, dict[str, float]]:
     """Number of jobs, overhead of each, and by rule the mean wall time of its process beside the work [s]."""
     logs = sorted(folder.glob("results/**/logs/*.log"))
     work = {log: work_of(log) for log in logs}
     by_rule = defaultdict(list)
     for log, cost in work.items():
-        process = pd.read_csv(log.parents[1] / "benchmarks" / f"{log.stem}.tsv", sep="\t")["s"].iloc[-1]
+        process = wall_time(log.parents[1] / "benchmarks" / f"{log.stem}.tsv")
         by_rule[log.stem.partition(".")[0]].append(process - cost.wall)
     each = Cost(
         *(

@@ -13,13 +13,13 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
-from bench_overhead import HOUSE, workflow
+from bench_overhead import HOUSE, measure, wall_time, workflow
 
 
 def stages_of(folder: Path) -> dict[str, float]:
     """Wall time of each job of a dataset, in the order in which they end [s]."""
     files = sorted(folder.glob("benchmarks/*.tsv"), key=lambda file: file.stat().st_mtime)
-    return {file.stem: pd.read_csv(file, sep="\t")["s"].iloc[-1] for file in files}
+    return {file.stem: wall_time(file) for file in files}
 
 
 def run(folder: Path, dataset: str) -> dict[str, float]:
@@ -38,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     columns = {}
     for dataset in options.datasets:
-        shutil.rmtree(HOUSE / ".jax_cache", ignore_errors=True)
+        measure(["make", "clean-cache"], HOUSE)
         for programs in ("compiled", "kept"):
             columns[f"{dataset}, programs {programs} [s]"] = run(options.folder.resolve(), dataset)
     table = pd.DataFrame(columns)

@@ -15,8 +15,7 @@ import numpy as np
 from homodyne_lib.fitting.descent import solve
 from homodyne_lib.fitting.nlsq import NlsqFit, distinct_basins, summarise
 from homodyne_lib.fitting.starts import as_power_laws
-from homodyne_lib.io.correlations import RowBand
-from homodyne_lib.likelihood.problem import Problem, make_problem
+from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import SpeckleMetric
 from homodyne_lib.model.scales import nearest_image, to_search_scale
 
@@ -148,12 +147,7 @@ def every_nth(problem: Problem, stride: int) -> Problem:
     Problem
     """
     record, some = problem.record, slice(None, None, stride)
-    c2 = np.ascontiguousarray(record.c2[:, some, some])
-    about = {name: getattr(record, name) for name in ("phi", "q", "repeat", "dt", "stator_rotor_gap", "sigma")}
-    about["origin"] = int(record.frames[0] - record.offsets[0])
-    part = RowBand(rows=np.arange(c2.shape[1]), c2=c2, frames=record.frames[some], **about)
-    mode = "laminar_flow" if problem.has_flow else "static"
-    return make_problem(part, problem.scaling, mode, problem.convention, q_exponent=problem.q_exponent)
+    return problem.with_frames(np.ascontiguousarray(record.c2[:, some, some]), record.frames[some], record.sigma)
 
 
 def _length(names, values, outcome) -> float:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from homodyne_lib.io.correlations import RowBand
-from homodyne_lib.likelihood.problem import Problem, make_problem
+from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import side_by_side
 from homodyne_lib.model import kernels
 from homodyne_lib.model.frames import usual_interval
@@ -99,12 +98,7 @@ def merged_frames(problem: Problem, values, raw_diagonal=np.nan, threads: int = 
         return c2 - apart, diagonal - np.diag(apart)
 
     c2, diagonals = map(np.array, zip(*side_by_side(of_bin, range(len(experiment.bins)), threads), strict=True))
-    about = {name: getattr(record, name) for name in ("phi", "q", "repeat", "dt", "stator_rotor_gap")}
-    about |= {"sigma": record.sigma / size, "origin": int(record.frames[0] - record.offsets[0])}
-    merged = RowBand(np.arange(len(members)), c2, frames=record.frames[members[:, size // 2]], **about)
-    mode = "laminar_flow" if problem.has_flow else "static"
-    problem = make_problem(merged, problem.scaling, mode, problem.convention, q_exponent=problem.q_exponent)
-    return problem, diagonals
+    return problem.with_frames(c2, record.frames[members[:, size // 2]], record.sigma / size), diagonals
 
 
 def _members(frames, size) -> np.ndarray:

@@ -133,6 +133,28 @@ class Problem:
         """The same problem on other nodes."""
         return replace(self, fineness=fineness, nodes=self.nodes_of(fineness))
 
+    def with_frames(self, c2, frames, sigma) -> Problem:
+        """The same problem of least squares for matrices of some frames, at their times in the whole record.
+
+        Parameters
+        ----------
+        c2 : ndarray, shape (n_bins, n, n)
+        frames : ndarray of int, shape (n,)
+            Their numbers in the source.
+        sigma : ndarray, shape (n_bins,)
+            Noise of an entry.
+
+        Returns
+        -------
+        Problem
+        """
+        record = self.record
+        about = {name: getattr(record, name) for name in ("phi", "q", "repeat", "dt", "stator_rotor_gap")}
+        origin = int(record.frames[0] - record.offsets[0])
+        part = RowBand(np.arange(len(frames)), c2, frames=frames, sigma=sigma, origin=origin, **about)
+        mode = "laminar_flow" if self.has_flow else "static"
+        return make_problem(part, self.scaling, mode, self.convention, q_exponent=self.q_exponent)
+
     def thinned(self, n_pairs: int) -> Problem:
         """Evenly spaced rows of the record, of some ``n_pairs`` pairs, compressed by themselves."""
         stride = -(-self.n_points // n_pairs)
