@@ -81,7 +81,7 @@ build/docs/tutorial.md: docs/tutorial.ipynb envs/requirements.lock $(shell find 
 	@PYTHONPATH="$(CURDIR)" $(PY) -m papermill --cwd docs --kernel python3 --no-progress-bar $< build/tutorial.ipynb
 	@$(PY) -m nbconvert --log-level WARN --to markdown --output-dir $(@D) build/tutorial.ipynb
 
-lint: env ## Check Python style, types of the face, Snakefiles and workflow, workflows of the forge, shell, CITATION.cff
+lint: env ## Check Python style, types of the interface, Snakefiles and workflow, workflows of the forge, shell, CITATION.cff
 	@sh envs/bootstrap.sh docs
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .

@@ -12,9 +12,9 @@ fitting        least squares
 sampling       consensus Monte Carlo
 uncertainty    error bars under the noise of speckles and photons; misfit
 results        what result files hold, as objects that read and write them
-steps          the steps of an analysis, as the workflow and the face take them
+steps          the steps of an analysis, as the workflow and the interface take them
 figures        figures, and the numbers that they show
-face           load, simulate, fit, calibrate, sample, plot: for a notebook
+interface      load, simulate, fit, calibrate, sample, plot: for a notebook
 spec           the specification's modules under their own names; only this file imports it
 =============  ==========================================================================
 
@@ -57,8 +57,8 @@ _NAMES = {
     "spec.homodyne_model": "HomodyneModel",
     "spec.numpy_gradients": "numpy_gradient numpy_hessian",
     "spec.backend_api": "get_device_info select_physics_backend",
-    "face.data": "load simulate",
-    "face.analysis": "calibrate fit plot sample",
+    "interface.data": "load simulate",
+    "interface.analysis": "calibrate fit plot sample",
     "io.correlations": "Correlations",
     "results.fits": "Fit",
     "results.calibrations": "Calibration",

@@ -139,7 +139,7 @@ PACKAGES = (
         "steps",
         "figures",
     ),
-    *("face", "spec", "__init__"),
+    *("interface", "spec", "__init__"),
 )
 
 

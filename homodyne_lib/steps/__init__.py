@@ -1,7 +1,7 @@
 """The steps of an analysis, one module each, in the order in which they are taken.
 
-The workflow's scripts and :mod:`homodyne_lib.face` call these functions, so that both give the same numbers: a script adds
-files and a log, the face adds nothing. A step takes and returns the objects of :mod:`homodyne_lib.io` and
+The workflow's scripts and :mod:`homodyne_lib.interface` call these functions, so that both give the same numbers: a script
+adds files and a log, the interface adds nothing. A step takes and returns the objects of :mod:`homodyne_lib.io` and
 :mod:`homodyne_lib.results`.
 
 * :mod:`~homodyne_lib.steps.simulated`: a record of a simulation

@@ -114,7 +114,7 @@ CODE = {
     "workflow/scripts/script_support.py": both(ALL),
     "homodyne_lib/steps/fitted.py": both(FIT),
     "homodyne_lib/results/posterior_records.py": both(SAMPLE),
-    "homodyne_lib/face/analysis.py": {},
+    "homodyne_lib/interface/analysis.py": {},
     "workflow/scripts/page.py": both(REPORT),
     "workflow/scripts/tables.py": alone("flow", ALL),
     "workflow/scripts/plan.py": {},

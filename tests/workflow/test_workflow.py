@@ -104,8 +104,8 @@ def test_the_results_belong_to_the_row(run, dataset, mode):
 
 @pytest.fixture(scope="module")
 def in_a_notebook(run, tmp_path_factory):
-    """The result files of both datasets, made by the face."""
-    folder = tmp_path_factory.mktemp("face")
+    """The result files of both datasets, made by the interface."""
+    folder = tmp_path_factory.mktemp("interface")
     geometry = {"rest": {"q": 0.01}, "flow": {"q": 0.0054, "stator_rotor_gap": 2e6}}
     files = {"rest": run[0] / "config/rest.h5", "flow": run[0] / "results/flow/simulated.h5"}
     fits = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from homodyne_lib.face.settings import Convention, Correction, Progress, silent
+from homodyne_lib.interface.settings import Convention, Correction, Progress, silent
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.io.wavevectors import Wavevectors
 from homodyne_lib.steps.diagonal import with_diagonal

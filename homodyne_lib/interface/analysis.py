@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from homodyne_lib.face.settings import Convention, Progress, silent
 from homodyne_lib.figures.overview import Figures, main_figures
+from homodyne_lib.interface.settings import Convention, Progress, silent
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import compress
 from homodyne_lib.results.fits import Fit, FitInput
@@ -56,7 +56,7 @@ def fit(
     Parameters
     ----------
     c2 : Correlations
-        Of :func:`~homodyne_lib.face.data.load` or :func:`~homodyne_lib.face.data.simulate`.
+        Of :func:`~homodyne_lib.interface.data.load` or :func:`~homodyne_lib.interface.data.simulate`.
     mode : str
         ``static`` or ``laminar_flow``.
     per_angle_mode : str

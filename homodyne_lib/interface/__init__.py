@@ -1,9 +1,9 @@
-"""The face of the library: read, fit, sample and plot a measurement, in a notebook.
+"""The interface of the library: read, fit, sample and plot a measurement, in a notebook.
 
 Each function is a few steps of :mod:`homodyne_lib.steps`, which the workflow takes too: equal settings give equal numbers.
 The defaults of the keywords are those of the workflow's configuration.
 
-:mod:`~homodyne_lib.face.data` makes the record, :mod:`~homodyne_lib.face.analysis` does the rest.
+:mod:`~homodyne_lib.interface.data` makes the record, :mod:`~homodyne_lib.interface.analysis` does the rest.
 
 Examples
 --------

@@ -1,4 +1,4 @@
-"""Types of what the functions of the face take."""
+"""Types of what the functions of the interface take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The face: its defaults, what it says, and its results in files. tests/workflow compares it with the workflow."""
+"""The interface: its defaults, what it says, and its results in files. tests/workflow compares it with the workflow."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_setting_of_a_step_is_a_keyword(function, group):
 
 @pytest.fixture(scope="module")
 def c2(tmp_path_factory):
-    path = tmp_path_factory.mktemp("face") / "rest.h5"
+    path = tmp_path_factory.mktemp("interface") / "rest.h5"
     write_rest(path)
     return hd.load(path, q=0.01, dt=0.1)
 
