@@ -18,7 +18,7 @@ RUN := $(PY) workflow/run.py
 # compiles its imports again, which takes longer than most jobs.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run inspect archive demo test test-slow test-slurm test-container test-site test-conda bench coverage docs lint lock clean-cache
+.PHONY: help env run inspect archive demo test test-slow test-slurm test-container test-site test-conda bench coverage mutants docs lint lock clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,15 @@ coverage: env ## Count how often error bars contain the truth; hours (ARGS="--co
 	    --directory build/coverage --cores $(CORES) --quiet rules $(ARGS)
 	@cat build/coverage/coverage.md build/coverage/posteriors.md build/coverage/truths.md build/coverage/angles.md
 
+# `make mutants`: changes a room of the library, and the rooms.
+N := 50
+ROOMS := model likelihood sampling uncertainty
+
+mutants: env ## Change N=50 formulas of each of ROOMS="model ...", one at a time, and see whether tests notice; hours
+	@sh envs/bootstrap.sh mutants
+	@rm -rf build/mutants && mkdir -p build/mutants
+	@.venv-mutants/bin/python benchmarks/mutants.py "$(CURDIR)/$(PY)" build/mutants $(N) $(ROOMS)
+
 docs: env build/docs/tutorial.md ## Build the site into build/site: documents, tutorial with outputs, a report of the demo
 	@sh envs/bootstrap.sh docs
 	@$(RUN) --cores $(CORES) results/couette_sim/report.html
@@ -92,8 +101,8 @@ lint: env ## Check Python style, types of the interface, Snakefiles and workflow
 	.venv-docs/bin/shellcheck --severity warning .ci/run envs/*.sh tests/*/*.sh
 	.venv-docs/bin/cffconvert --validate
 
-lock: env ## Compile envs/requirements.in and docs.in into their locks
-	for name in requirements docs; do \
+lock: env ## Compile envs/requirements.in, docs.in and mutants.in into their locks
+	for name in requirements docs mutants; do \
 	    $(PY) -m uv pip compile envs/$$name.in --output-file envs/$$name.lock \
 	        --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	        --custom-compile-command "make lock" || exit; done

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes .venv agree with envs/requirements.lock; returns at once when it already does.
-# `bootstrap.sh docs` does the same for .venv-docs and envs/docs.lock.
+# `bootstrap.sh docs` does the same for .venv-docs and envs/docs.lock, `bootstrap.sh mutants` for its own.
 #
 # PYTHON=/path/to/python chooses the interpreter; otherwise the one of an existing .venv stays,
 # or the first suitable one on PATH is taken.
@@ -14,7 +14,8 @@ unset PYTHONHOME PYTHONPATH __PYVENV_LAUNCHER__ VIRTUAL_ENV CONDA_PREFIX
 unset PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_DRY_RUN
 unset UV_SYSTEM_PYTHON UV_PYTHON UV_TARGET UV_PREFIX UV_CONSTRAINT UV_DRY_RUN UV_VENV_SEED
 
-if [ "${1:-}" = docs ]; then venv=.venv-docs lock=envs/docs.lock; else venv=.venv lock=envs/requirements.lock; fi
+name=${1:-requirements}
+venv=.venv${1:+-$1} lock=envs/$name.lock
 stamp=$venv/.${lock#envs/}
 
 # Version of the interpreter $1; empty when it is missing or does not run.
