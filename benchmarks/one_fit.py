@@ -15,10 +15,11 @@ def engine(record, mode, start, n_starts):
     from homodyne_lib.fitting.nlsq import fit_nlsq
     from homodyne_lib.likelihood.compression import compress
     from homodyne_lib.likelihood.problem import make_problem
+    from homodyne_lib.model.model import Model
     from homodyne_lib.model.scaling import per_angle_scaling
 
     scaling = per_angle_scaling("individual", record.phi)
-    problem = make_problem(record, scaling, mode)
+    problem = make_problem(record, scaling, Model(mode))
     options = {"start": start, "n_starts": n_starts}
     fit = fit_nlsq(problem, **options)
     yield {"evaluations": fit.n_evaluations, "values": fit.values[: len(problem.names)].tolist()} | {

@@ -111,12 +111,12 @@ def simulate_speckle_c2(
         raise ValueError(f"counts = {counts} per pixel and frame must be positive, or None for no shot noise.")
     if params.size >= kernels.N_FLOW and stator_rotor_gap is None:
         raise ValueError("seven parameters describe a flow; give stator_rotor_gap [Å], the width of its gap.")
-    bins = Bins.of(phi, q)
+    bins, has_power = Bins.of(phi, q), params.size in (kernels.N_DIFFUSION + 1, kernels.N_FLOW + 1)
     c2 = np.empty((phi.size, n_frames, n_frames))
     for k, sequence in enumerate(np.random.SeedSequence(seed).spawn(phi.size)):
         progress(f"bin {k + 1} of {phi.size}: {bins.named(k)}, {pixels} pixels × {n_frames} frames")
         factors = PhysicsFactors.from_config(bins.q[k], stator_rotor_gap or 1.0, dt, validate=False).to_tuple()
-        layout = numpy_mesh(n_frames, phi[k], dt)._replace(q_ratio=bins.q[k] / bins.reference_q)
+        layout = numpy_mesh(n_frames, phi[k], dt)._replace(q_ratio=bins.q[k] / bins.reference_q if has_power else None)
         g1 = np.broadcast_to(kernels.g1_total(params, layout, *factors, shear_convention), (1, n_frames, n_frames))[0]
         c2[k] = _one_bin(field_factor(g1), pixels, modes, counts, np.random.default_rng(sequence))
     return c2

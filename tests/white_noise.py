@@ -10,6 +10,7 @@ import numpy as np
 from homodyne_lib.io.correlations import RowBand
 from homodyne_lib.likelihood.compression import compress
 from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.spec.jax_backend import compute_g2_scaled
 
@@ -41,7 +42,7 @@ def problem_of(mode, per_angle="individual", convention="spec", rows=None, frame
     if frames is not None:
         c2 = c2[:, frames - 1][:, :, frames - 1]
     scaling = per_angle_scaling(per_angle, phi, np.full(phi.size, 0.32), np.full(phi.size, 1.004), fourier_order=1)
-    return make_problem(record_of(c2, phi, rows=rows, frames=frames), scaling, mode, convention), c2
+    return make_problem(record_of(c2, phi, rows=rows, frames=frames), scaling, Model(mode, convention)), c2
 
 
 def on_every_pair(problem):
@@ -56,6 +57,6 @@ def dense_residuals(problem, c2, values):
     contrast, offset = problem.scaling.expand(values[p:])
     t = 0.1 * jnp.arange(c2.shape[2])
     phi = np.asarray(problem.experiment.phi)
-    g2 = compute_g2_scaled(values[:p], t, t, phi, 0.0054, 2e6, contrast, offset, 0.1, problem.convention)
+    g2 = compute_g2_scaled(values[:p], t, t, phi, 0.0054, 2e6, contrast, offset, 0.1, problem.model.convention)
     i, j = np.triu_indices(c2.shape[2], 1)
     return ((c2 - g2)[:, i, j] / SIGMA).ravel()

@@ -22,6 +22,7 @@ from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.io.files import write_text
 from homodyne_lib.io.reader import read_two_time
 from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.prepare.diagonal import apply_diagonal_correction_batch
 from homodyne_lib.prepare.entry_noise import estimate_sigma
@@ -37,7 +38,7 @@ def fitted(record, angles):
     """Some of the angles, their problem, and their fit with D alone and contrast and offset of each."""
     of_angles = ("c2", "phi", "q", "repeat", "sigma", "raw_diagonal", "pixels")
     part = replace(record, **{name: getattr(record, name)[angles] for name in of_angles})
-    problem = make_problem(part, per_angle_scaling("individual", part.phi), "static")
+    problem = make_problem(part, per_angle_scaling("individual", part.phi), Model("static"))
     return part, problem, fit_nlsq(problem, fixed=HELD, n_starts=16).values
 
 

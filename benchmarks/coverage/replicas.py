@@ -19,6 +19,7 @@ from homodyne_lib.io.correlations import RowBand
 from homodyne_lib.io.files import write_json
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model.curves import CURVES, rate_slopes
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.prepare.entry_noise import estimate_sigma
 from homodyne_lib.simulation import simulate_speckle_c2
@@ -49,7 +50,7 @@ def replica(mode, fields, counts, frames, pixels, seed) -> dict:
     )
     numbers = np.arange(frames)
     record = RowBand(numbers, c2, PHI, GEOMETRY["q"], GEOMETRY["dt"], numbers + 1, 2e6, estimate_sigma(c2))
-    problem = make_problem(record, per_angle_scaling("individual", PHI), mode)
+    problem = make_problem(record, per_angle_scaling("individual", PHI), Model(mode))
     # The search finds the same minimum; from the truth, a replica takes a tenth of the time.
     fit = fit_nlsq(problem, start=truth, n_starts=0)
     noise = calibrate(problem, fit.values, np.diagonal(c2, axis1=1, axis2=2), held=bounded(fit))
@@ -86,9 +87,7 @@ def quantities(truth, values, frames, *covariances) -> dict[str, list[float]]:
         true = rate_slopes(truth, times, GEOMETRY["dt"], curve)[0]
         rates, slopes = rate_slopes(fitted, times, GEOMETRY["dt"], curve)
         for share, *pair, slope in zip(CURVE_TIMES, true, rates, slopes, strict=True):
-            along = np.zeros(len(truth))
-            along[[list(truth).index(name) for name in names]] = slope
-            numbers[f"{curve} at {share:g}"] = (*pair, along)
+            numbers[f"{curve} at {share:g}"] = (*pair, slope)
     p = slice(len(truth))
     return {
         name: [true, value, *(np.sqrt(along @ c[p, p] @ along) or np.nan for c in covariances)]

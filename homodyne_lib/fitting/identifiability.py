@@ -8,6 +8,7 @@ from scipy.special import fdtrc
 
 from homodyne_lib.likelihood.normal_equations import NormalEquations, solve_scaling
 from homodyne_lib.likelihood.problem import Problem
+from homodyne_lib.model.curves import CURVES
 from homodyne_lib.model.kernels import g1_total
 from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.model.scaling import per_angle_scaling
@@ -22,7 +23,8 @@ _FEW_ANGLES = 3
 _ALIKE = 1.0  # [deg], between angles at which a flow has the same effect
 _COMPLETE = 0.1  # a decay is complete where g1² falls below this within the record
 _TOO_FAST = 0.1  # a decay is too fast where g1² falls below this within one frame
-_RATES = (("alpha", "D0", "D_offset", "D"), ("beta", "gamma_dot_t0", "gamma_dot_t_offset", "shear rate"))
+_CALLED = {"D": "D", "gamma_dot": "shear rate"}
+_RATES = {exponent: (amplitude, offset, _CALLED[curve]) for curve, (_, (amplitude, exponent, offset)) in CURVES.items()}
 
 
 def degeneracies(problem: Problem, params, names, covariance) -> list[str]:
@@ -64,7 +66,7 @@ def known_together(params, names, covariance) -> tuple[list[int], list[list[str]
         Groups with correlations beyond ±0.99.
     """
     sd = np.sqrt(np.diag(covariance))
-    exponents = [names.index(row[0]) for row in _RATES if row[0] in names[: len(params)]]
+    exponents = [names.index(name) for name in _RATES if name in names[: len(params)]]
     flat = [k for k in exponents if abs(params[k]) <= max(2.0 * sd[k], 0.01)]
     known = np.flatnonzero(sd[: len(params)] > 0)
     correlation = covariance[np.ix_(known, known)] / np.outer(sd[known], sd[known])
@@ -75,7 +77,7 @@ def known_together(params, names, covariance) -> tuple[list[int], list[list[str]
 
 def parts_of_rate(exponent: str) -> tuple[str, str, str]:
     """Amplitude and offset of the rate that has an exponent, and what it is called."""
-    return next(parts for name, *parts in _RATES if name == exponent)
+    return _RATES[exponent]
 
 
 def _flat_power_laws(params, names, covariance) -> list[str]:
@@ -107,7 +109,7 @@ def _short_of_data(problem, params) -> list[str]:
     # Angles of several q, or of repeats, are the same.
     angles = np.unique(experiment.phi)
     directions = angles.size - np.sum(np.tril(_same_direction(angles), -1).any(axis=1))
-    if problem.has_flow and directions < _FEW_ANGLES:
+    if problem.model.has_flow and directions < _FEW_ANGLES:
         alike = " (those 180 deg apart are one)" if directions < angles.size else ""
         sentences.append(
             f"{directions} angles{alike} cannot tell the size of the shear rate from its direction phi0; {_FEW_ANGLES} or "
@@ -115,7 +117,7 @@ def _short_of_data(problem, params) -> list[str]:
         )
     # First frame with last, and the last two with each other.
     ends = experiment.model_layout(experiment.time, np.array([0, last - 1]), np.array([last, last]))
-    u = g1_total(np.asarray(params), ends, *experiment.model_factors, problem.convention) ** 2
+    u = g1_total(np.asarray(params), ends, *experiment.model_factors, problem.model.convention) ** 2
     whole, fast = np.broadcast_to(u if experiment.model_of is None else u[experiment.model_of], (n_phi, 2)).T
     for bad, u, text in (
         (whole > _COMPLETE, whole, "has not decayed at the end of the record"),

@@ -115,7 +115,7 @@ def fit_speckle(
         coarse = fit_speckle(every_nth(problem, stride), values, minima, shot, **options)
         values, tolerances = coarse.fit.values, _TOLERANCES[1:]
         near = [basin for basin in coarse.fit.basins if basin["delta_chi2"] < _NEAR]
-        starts = [np.array([basin[name] for name in problem.names]) for basin in near]
+        starts = [problem.model.vector(basin) for basin in near]
     for number, tolerance in enumerate(tolerances, 1):
         # A metric takes several times the memory of c2: the last one goes before the next one comes.
         weighted = None

@@ -8,7 +8,7 @@ from homodyne_lib.likelihood.nodes import Nodes
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model.curves import CURVES, rate_curves
 from homodyne_lib.model.kernels import BROWNIAN, get_shear_convention, shear_phase_factor
-from homodyne_lib.model.parameters import POWER_OF_Q
+from homodyne_lib.model.parameters import PARAMETERS, POWER_OF_Q
 from homodyne_lib.model.rates import power_law
 from homodyne_lib.model.scales import (
     from_search_scale,
@@ -96,7 +96,7 @@ def _step(problem: Problem) -> float:
     return time[-1] / (time.size - 1)
 
 
-def _rate(problem: Problem, middle: float, rate: float, exponent: float, share: float) -> list[float]:
+def _rate(middle: float, rate: float, exponent: float, share: float) -> list[float]:
     """Amplitude, exponent and offset of a rate that is ``rate`` at time ``middle``."""
     return [power_law(middle, (1 - share) * rate, -exponent), exponent, share * rate]
 
@@ -106,16 +106,23 @@ def _drawn(problem: Problem, unit, bounds) -> np.ndarray:
 
     def draw(u, visible, per_second):
         rate = np.exp(np.log(visible[0]) + u[0] * np.log(visible[1] / visible[0])) / (per_second * duration)
-        return _rate(problem, 0.5 * duration, rate, 3.0 * u[1] - 1.5, 0.5 * u[2])
+        return _rate(0.5 * duration, rate, 3.0 * u[1] - 1.5, 0.5 * u[2])
 
-    start = draw(unit[:3], _VISIBLE_DECAY, 2.0 * np.median(problem.experiment.wq_dt) / dt)
-    if problem.has_flow:
+    rates = {"D": draw(unit[:3], _VISIBLE_DECAY, 2.0 * np.median(problem.experiment.wq_dt) / dt)}
+    others = {POWER_OF_Q: BROWNIAN * (0.5 + unit[-1])}
+    if problem.model.has_flow:
         low, high = interval_of("phi0", bounds)
-        direction = low + (high - low) * unit[6]
-        start += [*draw(unit[3:6], _VISIBLE_PHASE, np.median(problem.experiment.sinc_prefactor) / dt), direction]
-    if POWER_OF_Q in problem.names:
-        start.append(BROWNIAN * (0.5 + unit[len(start)]))
-    return np.array(start)
+        others["phi0"] = low + (high - low) * unit[6]
+        rates["gamma_dot"] = draw(unit[3:6], _VISIBLE_PHASE, np.median(problem.experiment.sinc_prefactor) / dt)
+    return _start(problem, rates, others)
+
+
+def _start(problem: Problem, rates, others) -> np.ndarray:
+    """Vector of the parameters of rates and of others by name; those that are not given have their defaults."""
+    values = {name: p.default for name, p in PARAMETERS.items()} | others
+    for curve, parameters in rates.items():
+        values |= zip(CURVES[curve][1], parameters, strict=True)
+    return problem.model.vector(values)
 
 
 def start_from_decays(problem: Problem) -> list[np.ndarray]:
@@ -141,10 +148,10 @@ def start_from_decays(problem: Problem) -> list[np.ndarray]:
     decay_per_rate, groups = 2.0 * problem.experiment.wq_dt / dt, problem.experiment.bins.groups
     # Where a q decays within a frame, or hardly at all, its rate is wrong: that in the middle of all q counts.
     diffusion = [float(np.median([_HALF / (decay_per_rate * lag)[g].max() for g in groups])) for lag in lags]
-    start, power = _rate(problem, *_through(ages, diffusion), _OFFSET_SHARE), [BROWNIAN] * (POWER_OF_Q in problem.names)
-    if not problem.has_flow:
-        return [np.array(start + power)]
-    convention = get_shear_convention(problem.convention)
+    rates = {"D": _rate(*_through(ages, diffusion), _OFFSET_SHARE)}
+    if not problem.model.has_flow:
+        return [_start(problem, rates, {})]
+    convention = get_shear_convention(problem.model.convention)
     angle = np.deg2rad(2.0 * problem.experiment.phi)
     waves = np.column_stack([np.ones_like(angle), np.cos(angle), np.sin(angle)])
     shear, direction, relative = [], 0.0, _relative_phases(problem)
@@ -155,8 +162,8 @@ def start_from_decays(problem: Problem) -> list[np.ndarray]:
         direction = np.rad2deg(0.5 * np.arctan2(odd, even))
         largest = np.sqrt(max(mean + np.hypot(even, odd), 0.1 / time[-1] ** 2))
         shear.append(largest * dt / (problem.experiment.sinc_prefactor[0] * convention.phase_scale))
-    start += _rate(problem, *_through(ages, shear), _OFFSET_SHARE)
-    start = np.array([*start, direction, *power])
+    rates["gamma_dot"] = _rate(*_through(ages, shear), _OFFSET_SHARE)
+    start = _start(problem, rates, {"phi0": direction})
     return [start, *mirror_images(problem, start)]
 
 
@@ -185,7 +192,7 @@ def mirror_images(problem: Problem, params) -> list[np.ndarray]:
     names, phi = problem.names, problem.experiment.phi
     turns = np.arange(-90.0, 90.0, 180.0 / _N_DIRECTIONS)
     directions = params[names.index("phi0")] + turns[:, None]
-    squares = shear_phase_factor(directions, phi, _relative_phases(problem), problem.convention) ** 2
+    squares = shear_phase_factor(directions, phi, _relative_phases(problem), problem.model.convention) ** 2
     own = squares[_N_DIRECTIONS // 2]
     growth = squares @ own / np.maximum(np.sum(squares**2, axis=1), np.finfo(float).tiny)
     difference = np.sum((own - growth[:, None] * squares) ** 2, axis=1)
@@ -247,5 +254,5 @@ def as_power_laws(problem: Problem, params) -> np.ndarray:
         if values.keys() >= {*names}:
             rates = rate_curves(values, times, _step(problem), curve)[0]
             if np.all(rates > 0.0):
-                values |= zip(names, _rate(problem, *_through(times, rates), _OFFSET_SHARE), strict=True)
-    return np.array([values[name] for name in problem.names])
+                values |= zip(names, _rate(*_through(times, rates), _OFFSET_SHARE), strict=True)
+    return problem.model.vector(values)

@@ -39,7 +39,7 @@ def exact_sums(problem: Problem, params) -> np.ndarray:
             fields = kernels.pair_fields(row, layout)
             for cut in (slice(first, first + chunk) for first in range(0, earlier.size, chunk)):
                 part = [field[cut] if np.ndim(field) else field for field in fields]
-                g1 = kernels.g1_of_fields(part, layout.phi, *factors, problem.convention, layout.q_ratio)
+                g1 = kernels.g1_of_fields(part, layout.phi, *factors, problem.model.convention, layout.q_ratio)
                 u = np.atleast_2d(g1**2)
                 if model_of is not None:
                     u = u[model_of]

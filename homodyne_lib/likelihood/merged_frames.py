@@ -56,7 +56,7 @@ def are_alike(problem: Problem, values) -> bool:
 
     def fall(k):
         layout = experiment.layout_of(k, *experiment.frames[ends.T])
-        return 1.0 - np.mean(kernels.g1_total(params, layout, *experiment.factors_of(k), problem.convention) ** 2)
+        return 1.0 - np.mean(kernels.g1_total(params, layout, *experiment.factors_of(k), problem.model.convention) ** 2)
 
     return bool(max(map(fall, range(len(experiment.bins)))) < _MOST_FALL)
 
@@ -94,7 +94,7 @@ def merged_frames(problem: Problem, values, raw_diagonal=np.nan, threads: int = 
         # The diagonal of the record may be a corrected one.
         of_diagonal = raw[k][members] - np.diagonal(record.c2[k])[members]
         diagonal = np.diag(c2) + of_diagonal.mean(axis=1) / size
-        apart = contrast[k] * _mean_less_middle(values[:p], experiment, k, problem.convention, members)
+        apart = contrast[k] * _mean_less_middle(values[:p], experiment, k, problem.model.convention, members)
         return c2 - apart, diagonal - np.diag(apart)
 
     c2, diagonals = map(np.array, zip(*side_by_side(of_bin, range(len(experiment.bins)), threads), strict=True))

@@ -20,9 +20,8 @@ from homodyne_lib.likelihood.normal_equations import (
     solve_scaling,
 )
 from homodyne_lib.likelihood.speckle_metric import SpeckleMetric
-from homodyne_lib.model.kernels import BROWNIAN
 from homodyne_lib.model.layouts import numpy_mesh
-from homodyne_lib.model.parameters import POWER_OF_Q, parameter_names
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import PerAngleScaling
 
 __all__ = ["Problem", "make_problem"]
@@ -44,12 +43,7 @@ class Problem:
     weight : ndarray, shape (n_phi,)
         1/σ² of each angle.
     scaling : PerAngleScaling
-    names : list of str
-        Physical parameters, in order.
-    convention : str
-        Shear convention.
-    q_exponent : float or None
-        Power of q with which the decay goes; None where it is a parameter.
+    model : Model
     fineness : int
         Of the nodes.
     nodes : Nodes
@@ -63,17 +57,15 @@ class Problem:
     experiment: Experiment
     weight: np.ndarray
     scaling: PerAngleScaling
-    names: list[str]
-    convention: str
-    q_exponent: float | None
+    model: Model
     fineness: int
     nodes: Nodes
     metric: SpeckleMetric | None = None
 
     @property
-    def has_flow(self) -> bool:
-        """Whether the model has a flow."""
-        return "gamma_dot_t0" in self.names
+    def names(self) -> list[str]:
+        """Physical parameters, in order."""
+        return self.model.names
 
     @property
     def n_points(self) -> int:
@@ -127,7 +119,7 @@ class Problem:
 
     def nodes_of(self, fineness: int) -> Nodes:
         """Nodes of the same data of another fineness."""
-        return make_nodes(self.data, self.experiment, self.convention, fineness)
+        return make_nodes(self.data, self.experiment, self.model.convention, fineness)
 
     def on_nodes_of(self, fineness: int) -> Problem:
         """The same problem on other nodes."""
@@ -152,8 +144,7 @@ class Problem:
         about = {name: getattr(record, name) for name in ("phi", "q", "repeat", "dt", "stator_rotor_gap")}
         origin = int(record.frames[0] - record.offsets[0])
         part = RowBand(np.arange(len(frames)), c2, frames=frames, sigma=sigma, origin=origin, **about)
-        mode = "laminar_flow" if self.has_flow else "static"
-        return make_problem(part, self.scaling, mode, self.convention, q_exponent=self.q_exponent)
+        return make_problem(part, self.scaling, self.model)
 
     def thinned(self, n_pairs: int) -> Problem:
         """Evenly spaced rows of the record, of some ``n_pairs`` pairs, compressed by themselves."""
@@ -179,10 +170,8 @@ class Problem:
 def make_problem(
     data: Compressed | Correlations | RowBand,
     scaling: PerAngleScaling,
-    analysis_mode: str,
-    convention: str = "spec",
+    model: Model,
     record: Correlations | RowBand | None = None,
-    q_exponent: float | None = BROWNIAN,
 ) -> Problem:
     """Collect data, geometry and model of a fit.
 
@@ -191,12 +180,9 @@ def make_problem(
     data : Compressed, Correlations or RowBand
         A record, or what it was compressed to.
     scaling : PerAngleScaling
-    analysis_mode : str
-    convention : {"spec", "published"}
+    model : Model
     record : Correlations or RowBand, optional
         What was compressed to ``data``, for exact sums.
-    q_exponent : float or None
-        Power of q with which the decay goes, about the reference q; None makes it a parameter.
 
     Returns
     -------
@@ -208,13 +194,10 @@ def make_problem(
         For a wrong σ, a missing gap, entries that are no numbers, or fewer points than free parameters.
     """
     sigma = np.zeros(0) if data.sigma is None else np.asarray(data.sigma, dtype=float)
-    names, gap = parameter_names(analysis_mode), data.stator_rotor_gap
-    if q_exponent is None:
-        names = [*names, POWER_OF_Q]
+    gap = data.stator_rotor_gap
     if sigma.shape != np.shape(data.phi) or not np.all(np.isfinite(sigma) & (sigma > 0)):
         raise ValueError(f"sigma {sigma.tolist()} must be positive, one number for each of {np.size(data.phi)} angles.")
-    laminar = "gamma_dot_t0" in names
-    if laminar and gap is None:
+    if model.has_flow and gap is None:
         raise ValueError(
             "laminar_flow needs stator_rotor_gap [Å], the distance between stator and rotor; none was given."
         )
@@ -222,10 +205,12 @@ def make_problem(
         record, data = data, compress(data)
     # D and the shear rate are summed over every frame from the first to the last, also over those that are missing.
     time = numpy_mesh(int(data.offsets[-1]) + 1, data.phi, data.dt).time
-    experiment = Experiment.of(time, data.offsets, data.bins, data.dt, gap if laminar else None, q_exponent)
-    nodes = make_nodes(data, experiment, convention)
-    problem = Problem(data, record, experiment, sigma**-2.0, scaling, names, convention, q_exponent, FINENESS, nodes)
-    n_free = len(names) + scaling.n_parameters
+    experiment = Experiment.of(
+        time, data.offsets, data.bins, data.dt, gap if model.has_flow else None, model.q_exponent
+    )
+    nodes = make_nodes(data, experiment, model.convention)
+    problem = Problem(data, record, experiment, sigma**-2.0, scaling, model, FINENESS, nodes)
+    n_free = len(model.names) + scaling.n_parameters
     if problem.n_points <= n_free:
         raise ValueError(
             f"{problem.n_points} points above the diagonal cannot fix {n_free} parameters; use more frames."

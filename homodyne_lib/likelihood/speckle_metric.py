@@ -156,9 +156,11 @@ class SpeckleMetric:
             (n, y1), (_, yy) = 0.5 * np.einsum("aij,bij->ab", weights, known)
             return metric, *weights, (n, y1, yy)
 
-        parts = _over_angles(experiment, problem.convention, values[:p], of_angle, threads, slopes=False)
+        parts = _over_angles(experiment, problem.model.convention, values[:p], of_angle, threads, slopes=False)
         angles, ones, data, moments = zip(*parts, strict=True)
-        return cls(experiment, problem.convention, list(angles), list(ones), list(data), np.array(moments), threads)
+        return cls(
+            experiment, problem.model.convention, list(angles), list(ones), list(data), np.array(moments), threads
+        )
 
     def gram(self, params) -> np.ndarray:
         """Inner products of ∂u/∂params, u, 1 with these and y, (n_phi, p + 2, p + 3), as of the nodes."""

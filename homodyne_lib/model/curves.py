@@ -58,12 +58,11 @@ def rate_slopes(params: Mapping[str, float], time, dt: float, curve: str) -> tup
     -------
     rate : ndarray, shape (n,)
         D(t) [Å²/s] or γ̇(t) [1/s].
-    slopes : ndarray, shape (n, 3)
-        In the order of ``CURVES``.
+    slopes : ndarray, shape (n, len(params))
+        In the order of ``params``; 0 for those of which the rate does not depend.
     """
-    names = CURVES[curve][1]
-    steps = np.array([params[name] for name in names]) + _STEP * 1j * np.eye(len(names))
-    values = rate_curves(dict(zip(names, steps.T, strict=True)), time, dt, curve)
+    steps = np.array([*params.values()]) + _STEP * 1j * np.eye(len(params))
+    values = rate_curves(dict(zip(params, steps.T, strict=True)), time, dt, curve)
     return values[0].real, values.imag.T / _STEP
 
 

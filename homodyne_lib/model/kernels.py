@@ -50,7 +50,7 @@ N_DIFFUSION = 3
 """Parameters of the diffusion part: D0, alpha, D_offset; the shear part follows."""
 
 N_FLOW = 7
-"""Parameters with the shear part: γ̇0, beta, γ̇_offset, φ0. A power of q may follow either part as the last one."""
+"""Parameters with the shear part: γ̇0, beta, γ̇_offset, φ0. A power of q comes after either, where the layout has a q_ratio."""
 
 BROWNIAN = 2.0
 """Power of q with which diffusion decays."""
@@ -173,7 +173,7 @@ def pair_fields(params, layout: PairLayout) -> tuple:
     """
     diffusion = _pair_integral(cumulative_diffusion(params, layout.time), layout)
     flow = (_pair_integral(cumulative_shear(params, layout.time), layout), params[6]) if _flows(params) else ()
-    power = _power(params)
+    power = _power(params, layout)
     return diffusion, *flow, *(() if power is None else (power,))
 
 
@@ -186,9 +186,9 @@ def _flows(params) -> bool:
     return params.shape[0] >= N_FLOW
 
 
-def _power(params):
+def _power(params, layout):
     """The power of q, if it is one of the parameters."""
-    return params[-1] if params.shape[0] in (N_DIFFUSION + 1, N_FLOW + 1) else None
+    return None if layout.q_ratio is None else params[-1]
 
 
 def _decay(integral, wq_dt, power, q_ratio):
@@ -210,7 +210,7 @@ def g1_diffusion(params, layout: PairLayout, wq_dt):
     Parameters
     ----------
     params : array, shape (≥ 3,)
-        D0 [Å²/s], alpha, D_offset [Å²/s], ...; 4 or 8 with the power of q last, which counts from ``layout.q_ratio``.
+        D0 [Å²/s], alpha, D_offset [Å²/s], ...; with a ``layout.q_ratio`` the power of q last, which counts from it.
     layout : PairLayout
     wq_dt : float
         ½ q² dt [s/Å²]
@@ -220,7 +220,7 @@ def g1_diffusion(params, layout: PairLayout, wq_dt):
     array, broadcast shape of the frame indices
     """
     integral = _pair_integral(cumulative_diffusion(params, layout.time), layout)
-    return _decay(integral, wq_dt, _power(params), layout.q_ratio)
+    return _decay(integral, wq_dt, _power(params, layout), layout.q_ratio)
 
 
 def g1_shear(params, layout: PairLayout, sinc_prefactor, convention: str = "spec"):

@@ -29,7 +29,6 @@ _APART = 3.0  # standard deviations from which a parameter is named that two fit
 def fit_record(
     fit: NlsqFit,
     problem: Problem,
-    analysis_mode: str,
     sigma: ArrayLike,
     misfit: MisfitReport,
     notes: Sequence[str] = (),
@@ -40,7 +39,6 @@ def fit_record(
     ----------
     fit : NlsqFit
     problem : Problem
-    analysis_mode : str
     sigma : array_like, shape (n_phi,)
         Noise that weighted the residuals.
     misfit : MisfitReport
@@ -59,10 +57,10 @@ def fit_record(
     determined = np.flatnonzero(np.isfinite(fit.errors))
     return Fit(
         estimator="least_squares" if problem.metric is None else "speckle",
-        analysis_mode=analysis_mode,
+        analysis_mode=problem.model.analysis_mode,
         per_angle_mode=scaling.mode,
-        shear_convention=problem.convention,
-        q_exponent=problem.q_exponent,
+        shear_convention=problem.model.convention,
+        q_exponent=problem.model.q_exponent,
         parameters={
             name: FittedParameter(float(fit.values[k]), float(fit.errors[k]), unit_of(name), fit.at_bound[name])
             for k, name in enumerate(problem.names)

@@ -14,6 +14,7 @@ from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.model.curves import CURVES
 from homodyne_lib.model.kernels import BROWNIAN, convention_in_words
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.parameters import is_static
 from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.model.scaling import PerAngleScaling, per_angle_scaling
@@ -193,6 +194,11 @@ class Fit(Shown, JsonFile):
     def noise_scale(self) -> float:
         """Root mean square of the residuals [σ]."""
         return float((self.chi2 / self.n_points) ** 0.5)
+
+    @property
+    def model(self) -> Model:
+        """What was fitted."""
+        return Model(self.analysis_mode, self.shear_convention, self.q_exponent)
 
     @property
     def is_static(self) -> bool:

@@ -146,12 +146,12 @@ def _decay(problem, misfit) -> str:
     if len(bins.groups) > 1:
         reasons = ["dynamics depend on q by another law"] * (bins.rings.size > 1)
         reasons += ["the sample changed between the files"] * (bins.n_repeats > 1)
-        reasons += ["angles and matrices do not belong together" if problem.has_flow else "there is a flow"]
+        reasons += ["angles and matrices do not belong together" if problem.model.has_flow else "there is a flow"]
         return (
             f"decays differ from bin to bin in another way than the model makes them{where}, as where "
             f"{', '.join(reasons[:-1])} or {reasons[-1]}"
         )
-    if not problem.has_flow:
+    if not problem.model.has_flow:
         return (
             f"decays differ from angle to angle{where}, which a static mode cannot follow, as with a flow: try "
             "analysis_mode laminar_flow"

@@ -30,6 +30,7 @@ from jax.tree_util import register_pytree_node_class
 from scipy.special import logit, ndtr, ndtri
 
 from homodyne_lib.model.backend import array_namespace
+from homodyne_lib.model.curves import CURVES
 from homodyne_lib.model.parameters import PARAMETERS
 from homodyne_lib.model.rates import power_law
 from homodyne_lib.model.scales import nearest_image, prior_normal, search_bounds, to_search_scale, without_ends
@@ -37,7 +38,7 @@ from homodyne_lib.sampling.compilation import RUN_SELDOM, over_draws
 
 __all__ = ["Coordinates", "derivatives", "params_of_draws"]
 
-_RATES = (("D0", "alpha", "D_offset"), ("gamma_dot_t0", "beta", "gamma_dot_t_offset"))
+_RATES = tuple(names for _, names in CURVES.values())
 _SHEAR_RATE = _RATES[1][0]
 # A start keeps the first distance from its bounds, as a share of the width, because there the logistic curve is infinite;
 # its share is at most the second number, and at least the inverse. Each second entry is for values that the data do not

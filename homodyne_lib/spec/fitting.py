@@ -137,10 +137,9 @@ def fit_result(fit: NlsqFit, problem: Problem, record: Correlations, computation
     times, upper = record.offsets * record.dt, np.triu_indices(record.c2.shape[-1], 1)
     gap = record.stator_rotor_gap or 1.0  # without flow, the gap has no effect
     geometry = (times, times, record.phi, record.bins.reference_q, gap)
-    model = compute_g2_scaled(fit.values[:p], *geometry, contrast, offset, record.dt, problem.convention)
+    model = compute_g2_scaled(fit.values[:p], *geometry, contrast, offset, record.dt, problem.model.convention)
     residuals = (record.c2 - np.asarray(model))[:, *upper]
     freedom = fit.n_points - fit.n_free
-    analysis_mode = "static" if problem.names == parameter_names("static") else "laminar_flow"
     return FitResult(
         params=fit.values[:p],
         contrast=float(np.mean(contrast)),
@@ -154,7 +153,7 @@ def fit_result(fit: NlsqFit, problem: Problem, record: Correlations, computation
         computation_time=computation_time,
         backend="JAX",  # which gives the derivatives of a fit, whatever computes g2
         dataset_size=UnifiedHomodyneEngine.detect_dataset_size(record.c2),
-        analysis_mode=analysis_mode,
+        analysis_mode=problem.model.analysis_mode,
         contrast_error=errors[0],
         offset_error=errors[1],
         residual_std=float(residuals.std()),

@@ -12,8 +12,7 @@ from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import make_problem
-from homodyne_lib.model.curves import CURVES, rate_slopes
-from homodyne_lib.model.kernels import BROWNIAN
+from homodyne_lib.model.curves import rate_slopes
 from homodyne_lib.results.fit_checks import PartFit
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.parts_words import parts_agreement
@@ -121,8 +120,8 @@ def _alone(record: Correlations, data: Compressed, quantiles: QuantileScaling, s
     """Fit of a part, as one of a record of it alone would be quoted."""
     fit = settings.fit
     per_angle = quantiles.per_angle(fit.per_angle_mode, settings.fourier_order)
-    power = fit.q_exponent if record.bins.rings.size > 1 else BROWNIAN
-    problem = make_problem(data, per_angle, fit.analysis_mode, fit.shear_convention, record, power)
+    model = fit.model if record.bins.rings.size > 1 else fit.model.at_one_q()
+    problem = make_problem(data, per_angle, model, record)
     limits = {"bounds": settings.bounds, "fixed": settings.fixed, "max_evaluations": settings.max_evaluations}
     # What is found alone must not hang on the other parts, unless there is no search.
     start = None if settings.starts else {name: fit.values[name] for name in problem.names}
@@ -135,7 +134,7 @@ def _alone(record: Correlations, data: Compressed, quantiles: QuantileScaling, s
         noise = calibrate(merged, found.values, raw, **how)
         covariance = noise.covariance
         if fit.agreement is not None and noise.noise == "speckle":
-            minima = [np.array([basin[name] for name in problem.names]) for basin in found.basins]
+            minima = [problem.model.vector(basin) for basin in found.basins]
             limits |= {"threads": settings.threads}
             weighted, merged, _ = in_metric(problem, merged, found.values, minima, noise, **limits)
             calibrated, agreement = compare_fits(merged, weighted, noise, **how)
@@ -151,7 +150,7 @@ def _rates(names, fit, covariance, curves, time, dt, reduced_chi2) -> PartFit:
     for row, curve in zip(slopes, curves, strict=True):
         rate, by_parameter = rate_slopes(values, [time], dt, curve)
         rates[curve] = float(rate[0])
-        row[[names.index(name) for name in CURVES[curve][1]]] = by_parameter[0]
+        row[:] = by_parameter[0]
     own = slopes @ covariance[: len(names), : len(names)] @ slopes.T
     sizes = np.sqrt(np.diag(own))
     errors = dict(zip(curves, sizes.tolist(), strict=True))

@@ -64,7 +64,7 @@ def calibrated(
         The one to quote, with its calibration and with the other fit beside it.
     """
     per_angle = quantiles.per_angle(fit.per_angle_mode, fourier_order)
-    problem = make_problem(data, per_angle, fit.analysis_mode, fit.shear_convention, record, fit.q_exponent)
+    problem = make_problem(data, per_angle, fit.model, record)
     held = [*fixed, *_at_bound(fit)]
     merged, raw = with_merged_frames(problem, fit.vector, record.raw_diagonal, threads)
     if merged is not problem:
@@ -169,14 +169,14 @@ def _quoted(
     progress: Callable[[str], None],
 ) -> Fit:
     """The fit in the metric of the noise beside a fit by least squares, or the other way round where they disagree."""
-    minima = [np.array([basin[name] for name in problem.names]) for basin in fit.basins]
+    minima = [problem.model.vector(basin) for basin in fit.basins]
     found, merged, merged_at = in_metric(problem, merged, fit.vector, minima, noise, threads=threads, **options)
     progress(
         f"In the metric of speckle noise, taken {found.rounds} times: {found.fit.message} "
         f"({found.fit.n_evaluations} evaluations)"
     )
     notes = quantiles.warnings_in(fit.per_angle_mode)
-    speckle = fit_record(found.fit, found.problem, fit.analysis_mode, record.sigma, fit.misfit, notes)
+    speckle = fit_record(found.fit, found.problem, record.sigma, fit.misfit, notes)
     speckle = replace(speckle, metric=found.state, merged_at=merged_at, flow_test=fit.flow_test)
     held = [*options["fixed"], *_at_bound(speckle)]
     of_speckle, agreement = compare_fits(merged, found, noise, held=held, threads=threads)

@@ -10,7 +10,7 @@ from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model.kernels import BROWNIAN
-from homodyne_lib.model.parameters import is_static
+from homodyne_lib.model.model import Model
 from homodyne_lib.results.fit_records import fit_record, flow_test
 from homodyne_lib.results.fits import Fit, FitInput
 from homodyne_lib.results.misfit_words import misfit_report
@@ -67,20 +67,19 @@ def fitted(
         For settings that contradict the data or each other.
     """
     per_angle = quantiles.per_angle(per_angle_mode, fourier_order)
-    # One q has no power.
-    power = q_exponent if record.bins.rings.size > 1 else BROWNIAN
+    model = Model(analysis_mode, shear_convention, q_exponent if record.bins.rings.size > 1 else BROWNIAN)
 
-    def fit(mode, n_starts, **options):
-        problem = make_problem(data, per_angle, mode, shear_convention, record, power)
+    def fit(model, n_starts, **options):
+        problem = make_problem(data, per_angle, model, record)
         return problem, fit_nlsq(problem, seed=seed, n_starts=n_starts, max_evaluations=max_evaluations, **options)
 
-    problem, found = fit(analysis_mode, starts, start=start or None, fixed=fixed, bounds=bounds)
+    problem, found = fit(model, starts, start=start or None, fixed=fixed, bounds=bounds)
     progress(f"χ²/dof = {found.reduced_chi2:.4g} from {found.n_points} points; {found.message}")
     misfit = misfit_report(problem, found, record.frames)
-    result = fit_record(found, problem, analysis_mode, record.sigma, misfit, quantiles.warnings_in(per_angle_mode))
-    if not is_static(analysis_mode):
+    result = fit_record(found, problem, record.sigma, misfit, quantiles.warnings_in(per_angle_mode))
+    if model.has_flow:
         # Without start values it needs a search, also where the configuration leaves that out.
-        _, static = fit("static", max(starts, 1), fixed={}, bounds={})
+        _, static = fit(model.at_rest(), max(starts, 1), fixed={}, bounds={})
         result = replace(result, flow_test=flow_test(static, found, len(record.frames)))
         progress(result.flow_test.sentence)
     # A shape in the residuals may go with other frames; what the data leave open does not.

@@ -68,7 +68,7 @@ def shard_posterior(
     ShardPosterior
     """
     per_angle = quantiles.per_angle(fit.per_angle_mode, fourier_order)
-    problem = make_problem(part, per_angle, fit.analysis_mode, fit.shear_convention, record, fit.q_exponent)
+    problem = make_problem(part, per_angle, fit.model, record)
     if fit.metric is not None:
         if fit.merged_at is not None:
             problem, _ = merged_frames(problem, fit.merged_at, threads=threads)

@@ -9,7 +9,7 @@ import numpy as np
 from homodyne_lib.io.bin_selection import normalise_phi
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.model.bins import Bins
-from homodyne_lib.model.parameters import POWER_OF_Q, parameter_names
+from homodyne_lib.model.model import Model
 from homodyne_lib.simulation import simulate_speckle_c2
 
 __all__ = ["simulated"]
@@ -37,7 +37,7 @@ def simulated(
     Parameters
     ----------
     parameters : mapping of str to float
-        Those of the mode, and ``q_exponent`` where it is not 2 [units of the parameter table].
+        As :meth:`~homodyne_lib.model.model.Model.of_truth` takes them [units of the parameter table].
     phi : array_like, shape (n_phi,)
         The same at every q [deg].
     analysis_mode : str
@@ -57,16 +57,11 @@ def simulated(
     ValueError
         If a parameter is missing, a count is not positive, or the gap is missing.
     """
-    names = parameter_names(analysis_mode)
-    if {*parameters} - {POWER_OF_Q} != {*names}:
-        raise ValueError(
-            f"a simulation in the mode {analysis_mode} takes the parameters {', '.join(names)}; it got "
-            f"{', '.join(parameters) or 'none'}."
-        )
+    model = Model.of_truth(parameters, analysis_mode, shear_convention)
     phi, rings = np.sort(normalise_phi(np.array(phi, dtype=float))), np.sort(np.atleast_1d(np.asarray(q, dtype=float)))
     bins = Bins.of(np.tile(phi, rings.size), np.repeat(rings, phi.size))
     c2 = simulate_speckle_c2(
-        [parameters[name] for name in (*names, POWER_OF_Q) if name in parameters],
+        model.vector(parameters),
         bins.phi,
         q=bins.q,
         dt=dt,

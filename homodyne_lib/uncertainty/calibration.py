@@ -185,7 +185,7 @@ def _angles(problem, values, contrast, offset, threads):
     experiment, p = problem.experiment, len(problem.names)
 
     def of(angles):
-        g1, slopes = model_matrices(values[:p], experiment, angles[0], problem.convention)
+        g1, slopes = model_matrices(values[:p], experiment, angles[0], problem.model.convention)
         moments = speckle_moments(g1, slopes)
         return [_angle(problem, moments, g1**2, contrast, offset, k) for k in angles]
 

@@ -77,7 +77,7 @@ def _sums(problem, params, angles, contrast, offset) -> list[ResidualSums]:
     interval = usual_interval(at)
     cells = np.zeros((len(angles), len(params) + 3, group[-1] + 1, group[-1] + 1))
     frames, steps, neighbour = np.zeros((len(angles), 2, n_t)), [[] for _ in angles], []
-    for strip in strips(params, problem.experiment, angles[0], problem.convention):
+    for strip in strips(params, problem.experiment, angles[0], problem.model.convention):
         u, into = strip.u, (strip.rows, strip.columns)
         place, of_slopes = _in_cells(strip, group, strip.slopes)
         cells[..., :-3, *place] += of_slopes

@@ -135,10 +135,8 @@ def _relative_rates(problem, params) -> tuple[list[str], np.ndarray]:
             continue
         at = time[-1] * np.array(_TIMES)
         rate, by_parameter = rate_slopes(by_name, at, dt, curve)
-        places = [problem.names.index(name) for name in of_curve]
         names += [f"{curve}({t:.3g} s)" for t in at]
-        slopes.append(np.zeros((at.size, params.size)))
-        slopes[-1][:, places] = by_parameter / np.abs(rate)[:, None]
+        slopes.append(by_parameter / np.abs(rate)[:, None])
     if "phi0" in by_name:
         names.append("phi0")
         slopes.append(np.deg2rad(np.eye(params.size)[[problem.names.index("phi0")]]))
@@ -172,7 +170,7 @@ def _scores(problem, found, noise, threads):
     contrast, offset = problem.scaling.expand(values[p:])
 
     def of_angle(k):
-        g1, slopes = model_matrices(values[:p], problem.experiment, k, problem.convention)
+        g1, slopes = model_matrices(values[:p], problem.experiment, k, problem.model.convention)
         slopes[:p] *= contrast[k]
         weights = weighted.metric.angles[k].weights(slopes)
         spread = chain_rule(problem, k)

@@ -30,7 +30,7 @@ def dense_fit(problem, c2, start):
 
     def residuals(x):
         params, coefficients = x[:p] * scale, x[p:]
-        u = g1_total(params, layout, *experiment.factors_of(0), problem.convention)
+        u = g1_total(params, layout, *experiment.factors_of(0), problem.model.convention)
         u = (np.ones((len(PHI), 1, 1)) * u)[:, *pairs] ** 2
         if problem.scaling.fixed is not None:
             contrast, offset = problem.scaling.fixed

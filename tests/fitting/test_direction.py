@@ -7,6 +7,7 @@ from white_noise import record_of, white_noise_data
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.fitting.starts import mirror_images
 from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.parameters import parameter_names
 from homodyne_lib.model.scales import interval_of, nearest_image
 from homodyne_lib.model.scaling import per_angle_scaling
@@ -23,7 +24,7 @@ def turned(turn, convention="spec", n=40, **data):
     """The same numbers at angles that are counted from elsewhere."""
     c2, phi = white_noise_data("laminar_flow", n=n, convention=convention, **data)
     scaling = per_angle_scaling("individual", phi)
-    return make_problem(record_of(c2, phi + turn), scaling, "laminar_flow", convention)
+    return make_problem(record_of(c2, phi + turn), scaling, Model("laminar_flow", convention))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from homodyne_lib.fitting.descent import solve
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.fitting.starts import start_from_decays
 from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.rates import calculate_diffusion_coefficient
 from homodyne_lib.model.scales import from_search_scale, search_bounds
 from homodyne_lib.model.scaling import PER_ANGLE_MODES, per_angle_scaling
@@ -43,7 +44,7 @@ def test_single_precision_input_changes_nothing_that_matters():
     scaling = per_angle_scaling("individual", phi)
     fits = [
         fit_nlsq(
-            make_problem(record_of(c2.astype(dtype), phi), scaling, "laminar_flow"),
+            make_problem(record_of(c2.astype(dtype), phi), scaling, Model("laminar_flow")),
             start=start_of("laminar_flow"),
             n_starts=0,
         )
@@ -130,7 +131,7 @@ def test_entries_that_are_no_numbers_are_refused():
     with pytest.raises(
         ValueError, match=r"c2 at phi = .* deg holds entries above the diagonal that are no finite numbers"
     ):
-        make_problem(record_of(c2, phi), per_angle_scaling("individual", phi), "static")
+        make_problem(record_of(c2, phi), per_angle_scaling("individual", phi), Model("static"))
 
 
 def test_a_start_without_any_decay_ends_without_a_warning_from_the_depths():

@@ -30,6 +30,7 @@ from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model import kernels
 from homodyne_lib.model.frames import frame_ranges, missing_frames, nearest_lag, pairs_at_lag
 from homodyne_lib.model.layouts import numpy_mesh
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.prepare.diagonal import apply_diagonal_correction_batch
 from homodyne_lib.prepare.entry_noise import estimate_sigma
@@ -59,7 +60,7 @@ def gapped(c2, kept, sigma=SIGMA, gap=L):
 
 
 def problem_of(record, mode, convention="spec"):
-    return make_problem(record, per_angle_scaling("individual", record.phi), mode, convention)
+    return make_problem(record, per_angle_scaling("individual", record.phi), Model(mode, convention))
 
 
 # ---------------------------------------------------------------- the table's notation

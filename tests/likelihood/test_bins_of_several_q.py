@@ -13,13 +13,14 @@ from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.exact_sums import exact_sums
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.likelihood.speckle_metric import SpeckleMetric
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import per_angle_scaling
 
 
 def problem_of(mode, q_exponent=2.0, **changes):
     data = record(mode, **changes)
     scaling = per_angle_scaling("individual", data.phi, groups=data.bins.groups)
-    return make_problem(data, scaling, mode, record=None, q_exponent=q_exponent), data
+    return make_problem(data, scaling, Model(mode, q_exponent=q_exponent)), data
 
 
 @pytest.mark.parametrize("mode", ["static", "laminar_flow"])
@@ -66,7 +67,7 @@ def _only(problem, values, k):
     about = {name: getattr(data, name)[[k]] for name in ("c2", "raw_diagonal", "phi", "q", "sigma")}
     mode = "laminar_flow" if p == 7 else "static"
     rest = {"dt": DT, "frames": data.frames, "stator_rotor_gap": GAP, "source": "a", "source_sha256": "b"}
-    one = make_problem(Correlations(**about, **rest), per_angle_scaling("individual", data.phi[[k]]), mode)
+    one = make_problem(Correlations(**about, **rest), per_angle_scaling("individual", data.phi[[k]]), Model(mode))
     # The same centre, which the sums with the data count from.
     one = replace(one, data=replace(one.data, centre=problem.data.centre))
     return one, np.array([*values[:p], values[p + k], values[p + 8 + k]]), np.full(1, 1.0)

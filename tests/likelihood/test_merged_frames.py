@@ -8,6 +8,7 @@ from homodyne_lib.likelihood import merged_frames as module
 from homodyne_lib.likelihood.merged_frames import merge_size, merged_frames
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model import kernels
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import per_angle_scaling
 
 PARAMS = np.array([900.0, -0.3, 80.0, 2e-3, 0.1, 1e-4, 4.0])
@@ -25,14 +26,14 @@ def test_as_few_frames_as_needed_are_merged(n, size):
 def problem(monkeypatch):
     monkeypatch.setattr(module, "MOST_FRAMES", 5)
     record = make_record(2, NUMBERS.size, frames=NUMBERS, stator_rotor_gap=2e6, sigma=np.array([0.3, 0.6]))
-    return make_problem(record, per_angle_scaling("individual", record.phi), "laminar_flow")
+    return make_problem(record, per_angle_scaling("individual", record.phi), Model("laminar_flow"))
 
 
 def u_of(problem, k, i, j):
     """g1² of two rows; the model's own place on the time axis."""
     frames = problem.experiment.frames
     layout = problem.experiment.layout_of(k, frames[[i]], frames[[j]])
-    return kernels.g1_total(PARAMS, layout, *problem.experiment.factors_of(k), problem.convention)[0] ** 2
+    return kernels.g1_total(PARAMS, layout, *problem.experiment.factors_of(k), problem.model.convention)[0] ** 2
 
 
 def test_merged_frames_are_means_less_what_the_model_says_of_them(problem):
@@ -61,7 +62,7 @@ def test_the_model_of_merged_frames_counts_from_the_first_frame_of_the_record(pr
     merged, _ = merged_frames(problem, values)
     frames, whole = merged.experiment.frames, problem.experiment
     layout = merged.experiment.layout_of(0, frames[:1], frames[1:2])
-    found = kernels.g1_total(PARAMS, layout, *merged.experiment.factors_of(0), merged.convention)[0] ** 2
+    found = kernels.g1_total(PARAMS, layout, *merged.experiment.factors_of(0), merged.model.convention)[0] ** 2
     assert whole.frames[[1, 6]].tolist() == frames[:2].tolist()
     assert found == pytest.approx(u_of(problem, 0, 1, 6), rel=1e-12)
 

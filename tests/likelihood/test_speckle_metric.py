@@ -13,6 +13,7 @@ from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.likelihood.span import make_span
 from homodyne_lib.likelihood.speckle_metric import AngleMetric, SpeckleMetric, intensity_covariance
 from homodyne_lib.likelihood.strips import model_matrices
+from homodyne_lib.model.model import Model
 
 SHOT = 0.4
 
@@ -78,7 +79,7 @@ def test_sums_of_model_and_data_are_inner_products(mode):
     contrast, offset = problem.scaling.expand(values[p:])
     gram, sums = metric.gram(values[:p]), metric.sums(values[:p])
     for k in range(problem.experiment.phi.size):
-        g1, slopes = model_matrices(values[:p], problem.experiment, k, problem.convention)
+        g1, slopes = model_matrices(values[:p], problem.experiment, k, problem.model.convention)
         y = np.asarray(problem.record.c2[k]) - problem.data.centre
         covariance = pair_covariance(intensity_covariance(g1**2, contrast[k], offset[k], SHOT))
         columns = np.concatenate([above(slopes), above(y)[None]])
@@ -123,6 +124,6 @@ def test_a_problem_weighs_each_angle_by_its_residuals():
     model = values[7] * model_matrices(values[:7], problem.experiment, 0, "spec")[0] ** 2 + values[12]
     c2 = np.array(problem.record.c2)
     c2[0] += c2[0] - model
-    noisy = make_problem(replace(problem.record, c2=c2), problem.scaling, "laminar_flow")
+    noisy = make_problem(replace(problem.record, c2=c2), problem.scaling, Model("laminar_flow"))
     other = noisy.in_metric(SpeckleMetric.at(noisy, values, np.full(5, SHOT)), values[:7])
     np.testing.assert_allclose(other.weight / weighted.weight, [0.25, 1.0, 1.0, 1.0, 1.0], rtol=1e-6)

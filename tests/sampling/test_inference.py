@@ -16,6 +16,7 @@ from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.likelihood.exact_sums import exact_sums
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model.curves import band, rate_curves
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.parameters import parameter_names
 from homodyne_lib.model.scales import interval_of
 from homodyne_lib.model.scaling import PER_ANGLE_MODES, per_angle_scaling
@@ -118,21 +119,21 @@ def test_impossible_problems_are_refused():
     c2, phi = white_noise_data("static", n=20)
     scaling = per_angle_scaling("individual", phi)
     with pytest.raises(ValueError, match="needs stator_rotor_gap"):
-        make_problem(record_of(c2, phi, gap=None), scaling, "laminar_flow")
+        make_problem(record_of(c2, phi, gap=None), scaling, Model("laminar_flow"))
     with pytest.raises(ValueError, match="sigma"):
-        make_problem(record_of(c2, phi, sigma=0.0), scaling, "static")
+        make_problem(record_of(c2, phi, sigma=0.0), scaling, Model("static"))
     with pytest.raises(ValueError, match="cannot fix 13 parameters"):
-        make_problem(record_of(c2[:, :2, :2], phi), scaling, "static")
+        make_problem(record_of(c2[:, :2, :2], phi), scaling, Model("static"))
 
 
 def test_flow_is_seen_where_there_is_one_and_not_where_there_is_none():
     with_flow, _ = problem_of("laminar_flow")
     static_view, _ = problem_of("static")
     c2, phi = white_noise_data("laminar_flow")
-    blind = make_problem(record_of(c2, phi), with_flow.scaling, "static")
+    blind = make_problem(record_of(c2, phi), with_flow.scaling, Model("static"))
     assert flow_test(fit_nlsq(blind, n_starts=16), fit_nlsq(with_flow, n_starts=32), 60).detected
     c2, phi = white_noise_data("static")
-    hopeful = make_problem(record_of(c2, phi), static_view.scaling, "laminar_flow")
+    hopeful = make_problem(record_of(c2, phi), static_view.scaling, Model("laminar_flow"))
     null = flow_test(fit_nlsq(static_view, n_starts=16), fit_nlsq(hopeful, n_starts=32), 60)
     assert not null.detected
     assert "compatible with zero" in null.sentence

@@ -10,6 +10,7 @@ import pytest
 from several_q import TRUTH, record
 
 from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.sampling.compilation import RUN_SELDOM
 from homodyne_lib.sampling.density import conditional_draws
@@ -25,7 +26,7 @@ _slope = jax.jit(lambda density, x, scaling: density.slope(x, scaling), compiler
 def densities():
     """Of two shards, so that there is an anchor: by groups, and in one matrix."""
     data = record("static")
-    problem = make_problem(data, per_angle_scaling("individual", data.phi, groups=data.bins.groups), "static")
+    problem = make_problem(data, per_angle_scaling("individual", data.phi, groups=data.bins.groups), Model("static"))
     posterior = ShardPosterior(problem, [*TRUTH["static"], *np.full(8, 0.3), *np.full(8, 1.0)], n_shards=2)
     grouped = posterior.density
     assert grouped.shard.groups is not None

@@ -16,6 +16,7 @@ from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model import kernels
 from homodyne_lib.model.layouts import PairLayout
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.rates import calculate_diffusion_coefficient
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.prepare.entry_noise import estimate_sigma
@@ -41,7 +42,7 @@ def start_of(mode, truth=TRUTH):
 def fit_of(c2, mode, truth=TRUTH, **options):
     """Problem and fit of matrices whose noise is estimated as at ingest."""
     scaling = per_angle_scaling("individual", PHI)
-    problem = make_problem(record_of(c2, PHI, sigma=estimate_sigma(c2)), scaling, mode)
+    problem = make_problem(record_of(c2, PHI, sigma=estimate_sigma(c2)), scaling, Model(mode))
     return problem, fit_nlsq(problem, start=start_of(mode, truth), n_starts=0, **options)
 
 
@@ -253,7 +254,7 @@ def test_a_gap_changes_errors_by_no_more_than_its_frames():
     for frames in (np.arange(1, 101), kept):
         part = c2[:, frames - 1][:, :, frames - 1]
         record = record_of(part, PHI, sigma=estimate_sigma(part, frames), frames=frames)
-        problem = make_problem(record, scaling, "laminar_flow")
+        problem = make_problem(record, scaling, Model("laminar_flow"))
         fits.append(fit_nlsq(problem, start=start_of("laminar_flow"), n_starts=0))
         results.append(calibrated(problem, fits[-1], np.diagonal(part, axis1=1, axis2=2)))
     whole, gapped = results

@@ -8,6 +8,7 @@ import pytest
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.io.correlations import RowBand
 from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.prepare.entry_noise import estimate_sigma
 from homodyne_lib.results.misfit_words import misfit_report
@@ -31,7 +32,7 @@ def fitted(c2, how, phi=None, mode=None, frames=None):
     mode = mode or ("laminar_flow" if len(how["params"]) == 7 else "static")
     frames = np.arange(1, n_t + 1) if frames is None else frames
     record = RowBand(np.arange(n_t), c2, phi, how["q"], 0.1, frames, 2e6, estimate_sigma(c2, frames))
-    problem = make_problem(record, per_angle_scaling("individual", phi), mode)
+    problem = make_problem(record, per_angle_scaling("individual", phi), Model(mode))
     start = dict(zip(problem.names, how["params"], strict=False))
     return problem, fit_nlsq(problem, start=start, n_starts=0)
 
@@ -68,7 +69,7 @@ def test_a_record_that_is_too_short_to_be_judged_is_not_accused():
         2e6,
         problem.weight**-0.5,
     )
-    few = make_problem(record, problem.scaling, "static")
+    few = make_problem(record, problem.scaling, Model("static"))
     said = misfit_report(few, fit, np.arange(1, 11))
     assert not said.detected and said.sentence == "" and set(said.excess.values()) == {0.0}
 
@@ -150,7 +151,7 @@ def said_of_bins(c2, q, repeat):
     phi, n_t = np.tile(THREE, len(q)), c2.shape[2]
     frames, sigma = np.arange(1, n_t + 1), estimate_sigma(c2, np.arange(1, n_t + 1))
     record = RowBand(np.arange(n_t), c2, phi, np.repeat(q, 3), 0.1, frames, None, sigma, np.repeat(repeat, 3))
-    problem = make_problem(record, per_angle_scaling("individual", phi, groups=record.bins.groups), "static")
+    problem = make_problem(record, per_angle_scaling("individual", phi, groups=record.bins.groups), Model("static"))
     fit = fit_nlsq(problem, start=dict(zip(problem.names, REST, strict=True)), n_starts=0)
     return misfit_report(problem, fit, frames)
 

@@ -13,6 +13,7 @@ from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.fitting.speckle_fit import every_nth, fit_speckle, in_frozen_metric
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model.curves import rate_curves, rate_slopes
+from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.prepare.entry_noise import estimate_sigma
 from homodyne_lib.simulation import simulate_speckle_c2
@@ -35,7 +36,7 @@ def measured(seed, counts=10.0):
 def fits_of(c2, phi=PHI):
     """Problem, least squares, its calibration, and the fit in the metric."""
     record = record_of(c2, phi, sigma=estimate_sigma(c2))
-    problem = make_problem(record, per_angle_scaling("individual", phi), "static")
+    problem = make_problem(record, per_angle_scaling("individual", phi), Model("static"))
     fit = fit_nlsq(problem, start=TRUTH, n_starts=0)
     noise = calibrate(problem, fit.values, np.diagonal(c2, axis1=1, axis2=2))
     found = fit_speckle(problem, fit.values, [fit.values[:3]], 1.0 / noise.effective_counts)
@@ -130,7 +131,7 @@ def test_a_long_record_is_fitted_at_some_frames_first(monkeypatch):
 def test_what_is_held_stays_held():
     c2 = measured(3)
     record = record_of(c2, PHI, sigma=estimate_sigma(c2))
-    problem = make_problem(record, per_angle_scaling("individual", PHI), "static")
+    problem = make_problem(record, per_angle_scaling("individual", PHI), Model("static"))
     fit = fit_nlsq(problem, start=TRUTH, n_starts=0, fixed={"alpha": -0.5})
     noise = calibrate(problem, fit.values, np.diagonal(c2, axis1=1, axis2=2), held=["alpha"])
     found = fit_speckle(problem, fit.values, [fit.values[:3]], 1.0 / noise.effective_counts, fixed={"alpha": -0.5})

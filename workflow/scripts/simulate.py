@@ -7,13 +7,12 @@ from tables import read_simulation
 
 from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
 from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors
-from homodyne_lib.model.parameters import parameter_names
 from homodyne_lib.steps.simulated import simulated
 
 
 def simulate(path_to_plan, path_to_output, row, shear_convention, source, progress):
     """Simulate the measurement of a row of the table."""
-    plan = read_simulation(path_to_plan, parameter_names(row["analysis_mode"]))
+    plan = read_simulation(path_to_plan, row["analysis_mode"])
     record = simulated(
         plan["parameters"],
         plan["phi"],

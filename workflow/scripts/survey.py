@@ -25,7 +25,6 @@ from homodyne_lib.io.frame_selection import parse_bad_frames, select_frames
 from homodyne_lib.io.reader import two_time_headers
 from homodyne_lib.io.repeats import Header, require_alike
 from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors
-from homodyne_lib.model.parameters import parameter_names
 
 PROCESSOR, WALL = 3, 30
 """Longest time of the processor, which a file without end takes, and of the clock, which a slow disk takes, a file [s]."""
@@ -47,8 +46,8 @@ def survey(row: dict[str, Any]) -> dict[str, Any]:
     }
     wavevectors, paths = parse_wavevectors(row["wavevector_q"]), paths_of(row)
     if row["format"] == "speckle-sim":
-        names = parameter_names(row["analysis_mode"])
-        headers = [_simulated(read_simulation(path, names), numbers_of(wavevectors), frames) for path in paths]
+        mode = row["analysis_mode"]
+        headers = [_simulated(read_simulation(path, mode), numbers_of(wavevectors), frames) for path in paths]
         require_alike([*map(Path, paths)], headers)
         return {"shape": [sum(header.n_bins for header in headers), len(headers[0].frames)], "notes": []}
     shape, notes = two_time_headers(

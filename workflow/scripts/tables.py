@@ -19,7 +19,8 @@ from homodyne_lib.io.bin_selection import parse_phi_ranges
 from homodyne_lib.io.frame_selection import parse_bad_frames
 from homodyne_lib.io.sample import SAMPLE_NUMBERS
 from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors
-from homodyne_lib.model.parameters import FAR, PARAMETERS, POWER_OF_Q, RATE_UNITS, far_outside, outside_usual, unit_of
+from homodyne_lib.model.model import Model
+from homodyne_lib.model.parameters import FAR, PARAMETERS, RATE_UNITS, far_outside, outside_usual, unit_of
 
 
 def _typed(text: str, kind: str | list[str] | None) -> Any:
@@ -233,8 +234,8 @@ def read_extra_columns(path: str, names: list[str]) -> dict[str, dict[str, float
     return found
 
 
-def read_simulation(path: str, names: list[str]) -> dict[str, Any]:
-    """The description of a simulation, whose parameters must be ``names``.
+def read_simulation(path: str, analysis_mode: str) -> dict[str, Any]:
+    """The description of a simulation, whose parameters must be those of a mode.
 
     Raises
     ------
@@ -243,6 +244,8 @@ def read_simulation(path: str, names: list[str]) -> dict[str, Any]:
     """
     plan = read_yaml(path)
     checked(plan, "simulation", path)
-    if {*plan["parameters"]} - {POWER_OF_Q} != {*names}:
-        raise ValueError(f"{path}: its parameters are {', '.join(plan['parameters'])}; needed are {', '.join(names)}.")
+    try:
+        Model.of_truth(plan["parameters"], analysis_mode)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return plan

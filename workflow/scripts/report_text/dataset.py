@@ -14,7 +14,7 @@ from homodyne_lib.io.canonical_file import read_header
 from homodyne_lib.io.formats.simulated import read_truth
 from homodyne_lib.io.hdf5 import open_hdf5
 from homodyne_lib.model.bins import Bins
-from homodyne_lib.model.curves import CURVES, rate_slopes
+from homodyne_lib.model.curves import rate_slopes
 from homodyne_lib.model.frames import frame_offsets
 from homodyne_lib.results.calibrations import Calibration
 from homodyne_lib.results.fits import Fit
@@ -97,9 +97,8 @@ class Dataset:
 
     def fit_errors(self, curve: str, times) -> np.ndarray:
         """Errors of a fitted rate at times [s], without the prior; zero where all that it hangs on is held or on a bound."""
-        names = CURVES[curve][1]
         _, slopes = rate_slopes(self.fit.values, np.asarray(times, dtype=float), self.header["dt"], curve)
-        covariance = (self.calibration or self.fit).covariance.of(list(names))
+        covariance = (self.calibration or self.fit).covariance.of(list(self.fit.values))
         return np.sqrt(np.einsum("ta,ab,tb->t", slopes, covariance, slopes))
 
     @property
