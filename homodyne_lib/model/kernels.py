@@ -66,7 +66,7 @@ class ShearConvention(NamedTuple):
     power : int
         g1 carries sinc to this power.
     formula : str
-        As printed in reports (LaTeX).
+        The factor of g1, in LaTeX.
     """
 
     phase_scale: float
@@ -75,8 +75,12 @@ class ShearConvention(NamedTuple):
 
 
 SHEAR_CONVENTIONS = {
-    "spec": ShearConvention(1.0, 2, r"g_1 \propto \mathrm{sinc}^2[qL\cos(\varphi_0-\varphi)\,\Gamma/2\pi]"),
-    "published": ShearConvention(math.pi, 1, r"g_1 \propto \mathrm{sinc}[qL\cos(\varphi_0-\varphi)\,\Gamma/2]"),
+    "spec": ShearConvention(
+        1.0, 2, r"\operatorname{sinc}^2\left[\frac{qL}{2\pi} \cos(\varphi_0-\varphi) \Gamma\right]"
+    ),
+    "published": ShearConvention(
+        math.pi, 1, r"\operatorname{sinc}\left[\frac{qL}{2} \cos(\varphi_0-\varphi) \Gamma\right]"
+    ),
 }
 """``spec``: as the specification writes it. ``published``: uniform shear across the gap, once. Γ = ∫γ̇ dt."""
 

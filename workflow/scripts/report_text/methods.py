@@ -8,9 +8,9 @@ from homodyne_lib.fitting.certificate import Certificate
 from homodyne_lib.io.correlations import q_in_words
 from homodyne_lib.likelihood.merged_frames import merge_size
 from homodyne_lib.model.bins import Bins
-from homodyne_lib.model.kernels import BROWNIAN
+from homodyne_lib.model.kernels import BROWNIAN, get_shear_convention
 from report_text.dataset import Dataset
-from report_text.tables import SHEAR_FACTOR, square_of_q
+from report_text.tables import square_of_q
 from report_text.wording import grouped, plain_number
 
 __all__ = ["methods_text"]
@@ -77,7 +77,7 @@ def _measurement(results: Dataset, cite: _Citations) -> str:
         # Formulas of their own, as a screen may be too narrow for both in one.
         shear = r" \, S"
         flow = (
-            rf", $S = {SHEAR_FACTOR[results.fit.shear_convention]}$, "
+            rf", $S = {get_shear_convention(results.fit.shear_convention).formula}$, "
             r"$\Gamma = \int_{t_1}^{t_2} \dot\gamma(t) dt$, $\dot\gamma(t) = \dot\gamma_0 t^\beta + "
             rf"\dot\gamma_\mathrm{{off}}$ and the gap $L$ = {gap} Å"
         )

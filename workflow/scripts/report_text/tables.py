@@ -11,7 +11,7 @@ from figure_files import save
 
 from homodyne_lib.figures.style import WIDTH_NARROW
 from homodyne_lib.model.frames import frame_ranges, missing_frames
-from homodyne_lib.model.kernels import BROWNIAN, convention_in_words
+from homodyne_lib.model.kernels import BROWNIAN, convention_in_words, get_shear_convention
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.sampler_reports import Agreement
@@ -20,7 +20,6 @@ from report_text.sentences import RATE_SYMBOLS, estimate, flow_found, landmark_t
 from report_text.wording import alongside, escape, interval, plain_number, quantity
 
 __all__ = [
-    "SHEAR_FACTOR",
     "agreement_text",
     "figure_block",
     "markdown_table",
@@ -36,11 +35,6 @@ __all__ = [
 ]
 
 _PIXELS = 150  # of a page of HTML for an inch of print: letters of all figures look alike there
-SHEAR_FACTOR = {
-    "spec": r"\operatorname{sinc}^2\left[\frac{qL}{2\pi} \cos(\varphi_0-\varphi) \Gamma\right]",
-    "published": r"\operatorname{sinc}\left[\frac{qL}{2} \cos(\varphi_0-\varphi) \Gamma\right]",
-}
-"""The shear factor of g1 by convention, in LaTeX; Γ is the integral of the shear rate."""
 
 
 def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
@@ -234,9 +228,9 @@ def model_text(results: Dataset) -> str:
     if results.fit.is_static:
         text.append("$S = 1$: nothing flows.")
     else:
-        convention = results.fit.shear_convention
+        convention = get_shear_convention(results.fit.shear_convention)
         text.append(
-            rf"$$S = {SHEAR_FACTOR[convention]}, \qquad \Gamma = \int_{{t_1}}^{{t_2}} \dot\gamma(t) dt, \qquad "
+            rf"$$S = {convention.formula}, \qquad \Gamma = \int_{{t_1}}^{{t_2}} \dot\gamma(t) dt, \qquad "
             r"\dot\gamma(t) = \dot\gamma_0 t^{\beta} + \dot\gamma_\mathrm{off}, \qquad "
             r"\operatorname{sinc} x = \frac{\sin x}{x}$$"
         )
