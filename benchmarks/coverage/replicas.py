@@ -55,8 +55,7 @@ def replica(mode, fields, counts, frames, pixels, seed) -> dict:
     fit = fit_nlsq(problem, start=truth, n_starts=0)
     noise = calibrate(problem, fit.values, np.diagonal(c2, axis1=1, axis2=2), held=bounded(fit))
     squares = quantities(truth, fit.values, frames, noise.covariance, fit.covariance)
-    if noise.noise == "independent":
-        # The metric of such noise is that of least squares.
+    if not noise.kind.has_metric:
         numbers = {name: [*parts, *parts[1:]] for name, parts in squares.items()}
         return _report(numbers, noise, fit, None)
     found = fit_speckle(problem, fit.values, [fit.values[: len(truth)]], 1.0 / noise.effective_counts)
@@ -67,7 +66,7 @@ def replica(mode, fields, counts, frames, pixels, seed) -> dict:
 
 
 def _report(numbers, noise, fit, chance) -> dict:
-    about = {"pixels": noise.pixels, "noise": noise.noise, "at_bound": bounded(fit), "p_value": chance}
+    about = {"pixels": noise.pixels, "noise": noise.kind.name, "at_bound": bounded(fit), "p_value": chance}
     return {"quantities": numbers} | about
 
 

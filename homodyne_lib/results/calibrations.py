@@ -8,6 +8,7 @@ import numpy as np
 
 from homodyne_lib.results.shown import Shown, number
 from homodyne_lib.results.typed_json import OPTIONAL_KEY, UNBOUNDED, JsonFile
+from homodyne_lib.uncertainty.noise_kinds import NOISE_KINDS, NoiseKind
 
 __all__ = ["Calibration", "Covariance"]
 
@@ -47,7 +48,7 @@ class Calibration(Shown, JsonFile):
     Attributes
     ----------
     noise : str
-        ``speckle`` or ``independent``: which noise the residuals show.
+        Which noise the residuals show: a name of ``NOISE_KINDS``.
     note, sentence : str
         What the residuals show, and how the errors compare with those of independent entries of c2, or of least squares.
     pixels : ndarray, shape (n_phi,)
@@ -88,6 +89,11 @@ class Calibration(Shown, JsonFile):
     assumed: np.ndarray
     least_squares: Calibration | None = field(default=None, metadata=OPTIONAL_KEY)
     speckle: Calibration | None = field(default=None, metadata=OPTIONAL_KEY)
+
+    @property
+    def kind(self) -> NoiseKind:
+        """What follows from ``noise``."""
+        return NOISE_KINDS[self.noise]
 
     def _heading(self) -> str:
         return f"Calibration, {self.noise} noise. {self.note} {self.sentence}"

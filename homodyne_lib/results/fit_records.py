@@ -104,7 +104,7 @@ def calibration_record(
     keep = [calibration.names.index(name) for name in names]
     ratios = calibration.ratios[keep]
     return Calibration(
-        noise=calibration.noise,
+        noise=calibration.kind.name,
         note=calibration.note,
         sentence=(
             f"Errors are {np.min(ratios):.2g} to {np.max(ratios):.2g} times as large as those of independent entries of c2."
@@ -180,7 +180,7 @@ def _pixels_note(calibration: NoiseCalibration, bin_pixels: ArrayLike | None) ->
 
     A bin has at most as many independent pixels as pixels, and fewer where speckles are larger than a pixel.
     """
-    if bin_pixels is None or calibration.noise == "independent":
+    if bin_pixels is None or not calibration.kind.correlated:
         return None
     of_bins = np.asarray(bin_pixels)
     ratio = float(np.median(calibration.pixels / of_bins))

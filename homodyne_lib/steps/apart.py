@@ -133,7 +133,7 @@ def _alone(record: Correlations, data: Compressed, quantiles: QuantileScaling, s
         merged, raw = with_merged_frames(problem, found.values, record.raw_diagonal, settings.threads)
         noise = calibrate(merged, found.values, raw, **how)
         covariance = noise.covariance
-        if fit.agreement is not None and noise.noise == "speckle":
+        if fit.agreement is not None and noise.kind.has_metric:
             minima = [problem.model.vector(basin) for basin in found.basins]
             limits |= {"threads": settings.threads}
             weighted, merged, _ = in_metric(problem, merged, found.values, minima, noise, **limits)

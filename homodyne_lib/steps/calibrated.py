@@ -77,11 +77,11 @@ def calibrated(
         progress(f"Warning: {own.pixels_note}")
     result = replace(fit, calibration=own)
     if estimator == "speckle":
-        if noise.noise == "speckle":
+        if noise.kind.has_metric:
             options = {"bounds": bounds, "fixed": fixed, "max_evaluations": max_evaluations}
             result = _quoted(result, problem, merged, record, noise, options, quantiles, threads, progress)
         else:
-            # Independent entries all weigh the same, as in least squares.
+            # Without a metric of their noise, pairs all weigh the same, as in least squares.
             result = replace(result, least_squares=result, calibration=replace(own, least_squares=own))
     progress(result.calibration.sentence)
     return result

@@ -188,7 +188,7 @@ def combined(
         return {name: (held | free)[name] for name in [*fit.parameters, *(n for n in free if n not in fit.parameters)]}
 
     independent = draws_of(x)
-    if calibration is not None and calibration.noise == "speckle":
+    if calibration is not None and calibration.kind.correlated:
         x = adjust_draws(x, coordinates, calibration.information, calibration.assumed)
     draws = draws_of(x)
     worst = {

@@ -1,6 +1,7 @@
 """Error bars under the noise of speckles and photons, and whether the residuals hold more than noise.
 
 :mod:`~homodyne_lib.uncertainty.speckle_moments` has the moments of the noise of one pixel,
+:mod:`~homodyne_lib.uncertainty.noise_kinds` says what follows from each kind of noise,
 :mod:`~homodyne_lib.uncertainty.noise_choice` finds the kind of noise and its strength from the residuals, and
 :func:`~homodyne_lib.uncertainty.calibration.calibrate` gives the covariance of a fit under it.
 :mod:`~homodyne_lib.uncertainty.misfit` compares the residuals, summed by :mod:`~homodyne_lib.uncertainty.residual_sums`, with

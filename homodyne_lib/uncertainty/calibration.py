@@ -23,6 +23,7 @@ from homodyne_lib.likelihood.speckle_metric import CONTRASTS, in_order, side_by_
 from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model.frames import pairs_at_lag
 from homodyne_lib.uncertainty.noise_choice import NoiseChoice
+from homodyne_lib.uncertainty.noise_kinds import NoiseKind
 from homodyne_lib.uncertainty.speckle_moments import speckle_moments
 
 __all__ = ["NoiseCalibration", "bread", "calibrate", "chain_rule", "godambe_information", "is_measured"]
@@ -44,7 +45,7 @@ class NoiseCalibration:
         The same if entries of c2 fluctuated independently.
     information, assumed : ndarray
         Godambe's information H Cov(s)⁻¹ H of all parameters, the held ones too, and what independent noise gives.
-    noise : {"speckle", "independent"}
+    kind : NoiseKind
         Which noise the residuals show.
     pixels : ndarray, shape (n_phi,)
         Effective number of independent pixels M; infinite where noise is independent.
@@ -63,7 +64,7 @@ class NoiseCalibration:
     independent: np.ndarray
     information: np.ndarray
     assumed: np.ndarray
-    noise: str
+    kind: NoiseKind
     pixels: np.ndarray
     counts: np.ndarray
     effective_counts: np.ndarray
@@ -128,7 +129,6 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=(), threads: int =
         shot = np.maximum(np.mean(raw_diagonal, axis=1) - offset - contrast, 0.0)
     independent = choice.independent()
     chosen, effective, note = choice.choose(shot, replaced=not measured)
-    is_independent = bool(np.all(np.isinf(effective)))
     with np.errstate(divide="ignore"):
         return NoiseCalibration(
             names=names,
@@ -136,8 +136,8 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=(), threads: int =
             independent=independent.covariance,
             information=godambe_information(hessian, chosen.score),
             assumed=godambe_information(hessian, independent.score),
-            noise="independent" if is_independent else "speckle",
-            pixels=np.full(n_phi, np.inf) if is_independent else 1.0 / chosen.units,
+            kind=chosen.kind,
+            pixels=1.0 / chosen.units if chosen.kind.correlated else np.full(n_phi, np.inf),
             counts=1.0 / shot,
             effective_counts=1.0 / effective,
             excess=choice.excess(independent),

@@ -15,19 +15,21 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import chdtr
 
+from homodyne_lib.uncertainty.noise_kinds import INDEPENDENT, SPECKLE, NoiseKind
 from homodyne_lib.uncertainty.speckle_moments import PixelNoise
 
-__all__ = ["NoiseChoice", "NoiseKind"]
+__all__ = ["NoiseChoice", "ScaledNoise"]
 
 _LOG_SHOT = np.log([1e-4, 1e4])  # interval in which 1/counts is searched
 _LEVEL = 1e-4  # chance that the kind of noise that made the stripes is rejected
 
 
-class NoiseKind(NamedTuple):
-    """A kind of noise, as strong at each angle as the residuals there.
+class ScaledNoise(NamedTuple):
+    """Noise of a kind, as strong at each angle as the residuals there.
 
     Attributes
     ----------
+    kind : NoiseKind
     covariance : ndarray
         Of the fit.
     score : ndarray
@@ -40,6 +42,7 @@ class NoiseKind(NamedTuple):
         How many independent numbers make up each of them.
     """
 
+    kind: NoiseKind
     covariance: np.ndarray
     score: np.ndarray
     units: np.ndarray
@@ -69,7 +72,7 @@ class NoiseChoice(NamedTuple):
     bread: np.ndarray
     places: np.ndarray | None = None
 
-    def _kind(self, units, freedom) -> NoiseKind:
+    def _scaled(self, kind, units, freedom) -> ScaledNoise:
         """Noise as strong as the residuals, from (total, score, stripes, cross) of noise of strength one at each angle (U8).
 
         Residuals are r = e - J H⁻¹ s, where s is the score of all angles.
@@ -81,7 +84,7 @@ class NoiseChoice(NamedTuple):
             stripes[k, k] += stripe - 2.0 * np.sum(bread * cross)
         strength = np.linalg.solve(squares, self.chi2)
         score = sum(x * unit[1] for x, unit in zip(strength, units, strict=True))
-        return NoiseKind(bread @ score @ bread, score, strength, stripes @ strength, np.array(freedom))
+        return ScaledNoise(kind, bread @ score @ bread, score, strength, stripes @ strength, np.array(freedom))
 
     def _taken(self, scores) -> tuple[np.ndarray, np.ndarray]:
         """What noise of each bin, of score covariance ``scores``, moves through the fit into squares and stripes of all."""
@@ -101,15 +104,15 @@ class NoiseChoice(NamedTuple):
             moved.append([np.einsum("kab,kab->k", part, covariance[blocks]) for part in local])
         return tuple(np.array(part).T for part in zip(*moved, strict=True))
 
-    def independent(self) -> NoiseKind:
+    def independent(self) -> ScaledNoise:
         """Noise that is independent in every entry of c2."""
         units = []
         for noise in self.noises:
             pairs = 0.5 * noise.n_frames * (noise.n_frames - 1)
             units.append((pairs, noise.hessian, 2.0 * pairs, noise.among_stripes))
-        return self._kind(units, [float(noise.n_frames) for noise in self.noises])
+        return self._scaled(INDEPENDENT, units, [float(noise.n_frames) for noise in self.noises])
 
-    def speckle(self, shot) -> NoiseKind:
+    def speckle(self, shot) -> ScaledNoise:
         """Noise of speckles and photons, for 1/counts of each angle, shape (n_phi,)."""
         units, freedom = [], []
         for noise, x in zip(self.noises, shot, strict=True):
@@ -119,19 +122,19 @@ class NoiseChoice(NamedTuple):
             photons = noise.stripes[1:] @ powers[1:] / noise.n_frames
             square = noise.square + 2.0 * noise.stripes[0] * photons + noise.n_frames * photons**2
             freedom.append((noise.stripes @ powers) ** 2 / square)
-        return self._kind(units, freedom)
+        return self._scaled(SPECKLE, units, freedom)
 
-    def excess(self, kind: NoiseKind) -> float:
-        """Mean square of the stripes over what a kind of noise predicts; the weight of an angle is its ``freedom``."""
-        return float(np.sum(kind.freedom * self.stripes / kind.stripes) / np.sum(kind.freedom))
+    def excess(self, noise: ScaledNoise) -> float:
+        """Mean square of the stripes over what such noise predicts; the weight of an angle is its ``freedom``."""
+        return float(np.sum(noise.freedom * self.stripes / noise.stripes) / np.sum(noise.freedom))
 
-    def explains(self, kind: NoiseKind) -> bool:
-        """Whether the stripes of the data agree with a kind of noise, by a two-sided χ² test."""
-        freedom = np.sum(kind.freedom)
-        chance = chdtr(freedom, freedom * self.excess(kind))
+    def explains(self, noise: ScaledNoise) -> bool:
+        """Whether the stripes of the data agree with such noise, by a two-sided χ² test."""
+        freedom = np.sum(noise.freedom)
+        chance = chdtr(freedom, freedom * self.excess(noise))
         return bool(min(chance, 1.0 - chance) > 0.5 * _LEVEL)
 
-    def choose(self, shot, *, replaced: bool = False) -> tuple[NoiseKind, np.ndarray, str]:
+    def choose(self, shot, *, replaced: bool = False) -> tuple[ScaledNoise, np.ndarray, str]:
         """Find the noise that explains the stripes.
 
         Speckles with the counts of the diagonal are tried first, independent noise second. Where neither explains the
@@ -146,7 +149,7 @@ class NoiseChoice(NamedTuple):
 
         Returns
         -------
-        kind : NoiseKind
+        noise : ScaledNoise
         shot : ndarray, shape (n_phi,)
             1/counts; infinite where noise is independent.
         note : str

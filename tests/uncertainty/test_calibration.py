@@ -27,6 +27,7 @@ from homodyne_lib.sampling.posterior import ShardPosterior
 from homodyne_lib.sampling.sandwich import adjust_draws
 from homodyne_lib.simulation import field_factor, simulate_speckle_c2
 from homodyne_lib.uncertainty.calibration import calibrate
+from homodyne_lib.uncertainty.noise_kinds import INDEPENDENT, SPECKLE
 from homodyne_lib.uncertainty.speckle_moments import speckle_moments
 
 PHI = np.array([-40.0, 0.0, 30.0, 60.0])
@@ -164,7 +165,7 @@ def test_white_noise_is_recognised_and_keeps_its_errors(mode, seed):
     problem, c2 = problem_of(mode, n=80, seed=seed)
     fit = fit_nlsq(problem, start=start_of(mode), n_starts=0)
     result = calibrated(problem, fit, np.diagonal(c2, axis1=1, axis2=2))
-    assert result.noise == "independent"
+    assert result.kind is INDEPENDENT
     assert np.all(np.isinf(result.pixels))
     ratio = result.errors / fit.errors
     assert np.nanmin(ratio) > 0.9
@@ -178,7 +179,7 @@ def test_speckles_are_recognised_counted_and_make_errors_larger(mode, counts, le
     c2 = speckles(mode, counts, seed=3)
     problem, fit = fit_of(c2, mode)
     result = calibrated(problem, fit, np.diagonal(c2, axis1=1, axis2=2))
-    assert result.noise == "speckle"
+    assert result.kind is SPECKLE
     assert np.median(result.pixels) == pytest.approx(2000, rel=0.5 if counts is None else 0.1)
     assert least < np.nanmedian(result.ratios) < most
     if counts is not None:
@@ -198,7 +199,7 @@ def test_noise_smaller_than_the_pixels_allow_is_told():
     ratio = np.median(actual.pixels) / 100
     assert f"{ratio:.2g} times as many independent pixels" in record.pixels_note
     assert record.bin_pixels.tolist() == [100] * 4
-    white = replace(actual, noise="independent", pixels=np.full(4, np.inf))  # infinite M is no number of pixels
+    white = replace(actual, kind=INDEPENDENT, pixels=np.full(4, np.inf))  # infinite M is no number of pixels
     assert calibration_record(white, names, [100] * 4).pixels_note is None
 
 
@@ -258,7 +259,7 @@ def test_a_gap_changes_errors_by_no_more_than_its_frames():
         fits.append(fit_nlsq(problem, start=start_of("laminar_flow"), n_starts=0))
         results.append(calibrated(problem, fits[-1], np.diagonal(part, axis1=1, axis2=2)))
     whole, gapped = results
-    assert whole.noise == gapped.noise == "speckle" and gapped.note == whole.note
+    assert whole.kind is gapped.kind is SPECKLE and gapped.note == whole.note
     np.testing.assert_allclose(gapped.counts, 1.0, rtol=0.1)
     np.testing.assert_allclose(gapped.pixels, whole.pixels, rtol=0.1)
     known = np.isfinite(whole.errors)

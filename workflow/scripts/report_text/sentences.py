@@ -215,7 +215,7 @@ def cautions(results: Dataset) -> list[str]:
 
 def _surprises(calibration: Calibration | None) -> list[str]:
     """What the residuals say of the noise, where it is not what the diagonal lets expect and errors rest on the residuals."""
-    if calibration is None or calibration.noise == "independent":
+    if calibration is None or not calibration.kind.correlated:
         return []
     as_expected = np.allclose(calibration.counts, calibration.effective_counts)
     notes = [None if as_expected else calibration.note, calibration.pixels_note]
@@ -243,7 +243,7 @@ def error_note(results: Dataset) -> str:
             "**Error bars are too small.** They treat the entries of c2 as independent, but entries that share a frame "
             "fluctuate together; for data of this kind true errors are larger by factors of 4 to 20."
         )
-    if calibration.noise == "independent":
+    if not calibration.kind.correlated:
         return (
             "**Error bars are those of independent entries of c2.** Entries that share a frame or a speckle could fluctuate "
             "together; the residuals of this fit do not."

@@ -157,13 +157,10 @@ def _times(error: float, independent: float) -> str:
 def noise_text(results: Dataset) -> str:
     """Say which noise the error bars count; for results with a calibration."""
     found = results.calibration
-    kind = {
-        "speckle": "speckles and photons (infinitely many photons stand for no shot noise)",
-        "independent": "independent entries (infinitely many pixels stand for it)",
-    }[found.noise]
     return (
-        f"Noise behind the error bars: {kind}. {escape(found.note)} {escape(found.sentence)} Sums of residuals over "
-        f"all pairs of a frame vary {plain_number(found.stripes, 2)} times as much as those of independent entries."
+        f"Noise behind the error bars: {found.kind.words}. {escape(found.note)} {escape(found.sentence)} Sums of "
+        f"residuals over all pairs of a frame vary {plain_number(found.stripes, 2)} times as much as those of independent "
+        "entries."
     )
 
 
