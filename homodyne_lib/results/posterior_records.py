@@ -11,11 +11,10 @@ from arviz_stats import bfmi, ess, hdi, rhat
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import unit_of
 from homodyne_lib.results.fits import Fit
+from homodyne_lib.results.sampler_reports import MAX_DIVERGED, MAX_R_HAT, MIN_BFMI, MIN_ESS
 
-__all__ = ["MIN_ESS", "chain_diagnostics", "parameter_rows"]
+__all__ = ["chain_diagnostics", "parameter_rows"]
 
-MIN_ESS = 400
-"""Effective draws that converged chains have, at least."""
 _UNIT_OF_SHEAR_RATE = unit_of("gamma_dot_t0")
 
 
@@ -48,13 +47,16 @@ def chain_diagnostics(draws: dict[str, np.ndarray], stats: dict[str, np.ndarray]
     }
     share = worst["divergences"] / np.size(stats["diverging"])
     checks = (
-        (worst["max_r_hat"] <= 1.01, f"R̂ reaches {worst['max_r_hat']:.3f} (at most 1.01 is wanted)"),
+        (worst["max_r_hat"] <= MAX_R_HAT, f"R̂ reaches {worst['max_r_hat']:.3f} (at most {MAX_R_HAT} is wanted)"),
         (
             worst["min_ess_bulk"] >= MIN_ESS,
             f"the smallest effective sample size is {worst['min_ess_bulk']:.0f} ({MIN_ESS} is wanted)",
         ),
-        (share <= 0.01, f"{worst['divergences']} draws diverged ({share:.1%}; at most 1 % is wanted)"),
-        (worst["bfmi"] >= 0.3, f"BFMI is {worst['bfmi']:.2f} (at least 0.3 is wanted)"),
+        (
+            share <= MAX_DIVERGED,
+            f"{worst['divergences']} draws diverged ({share:.1%}; at most {100 * MAX_DIVERGED:g} % is wanted)",
+        ),
+        (worst["bfmi"] >= MIN_BFMI, f"BFMI is {worst['bfmi']:.2f} (at least {MIN_BFMI} is wanted)"),
     )
     reasons = [text for good, text in checks if not good]
     usable = worst["max_r_hat"] <= 1.1 and share <= 0.1

@@ -6,7 +6,34 @@ from dataclasses import dataclass
 
 from homodyne_lib.results.typed_json import JsonFile
 
-__all__ = ["Agreement", "FailedShard", "SamplerReport", "ShardReport"]
+__all__ = [
+    *("MAX_DIVERGED", "MAX_R_HAT", "MIN_BFMI", "MIN_ESS", "SAMPLERS"),
+    *("Agreement", "FailedShard", "Sampler", "SamplerReport", "ShardReport"),
+]
+
+MAX_R_HAT, MIN_ESS, MAX_DIVERGED, MIN_BFMI = 1.01, 400, 0.01, 0.3
+"""Of converged chains: R̂, effective draws, the share of draws that diverged, and BFMI."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """What a sampler is called.
+
+    Attributes
+    ----------
+    short, words : str
+        In diagnostics, and in the paragraph on methods.
+    program : str
+        That has it.
+    """
+
+    short: str
+    words: str
+    program: str
+
+
+SAMPLERS = {"nuts": Sampler("NUTS", "No-U-Turn sampler", "NumPyro")}
+"""By the ``method`` of cmc.json."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +118,9 @@ class SamplerReport(JsonFile):
 
     Attributes
     ----------
-    method, status : str
+    method : str
+        A name of ``SAMPLERS``.
+    status : str
     n_shards, n_converged, n_chains, n_draws : int
         Chains in each shard, draws of a chain.
     agreement : Agreement or None
@@ -114,3 +143,8 @@ class SamplerReport(JsonFile):
     warnings: list[str]
     failed: list[FailedShard]
     shards: list[ShardReport]
+
+    @property
+    def sampler(self) -> Sampler:
+        """What ``method`` is called."""
+        return SAMPLERS[self.method]

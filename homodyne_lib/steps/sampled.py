@@ -15,7 +15,8 @@ from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.merged_frames import merged_frames
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.results.fits import Fit
-from homodyne_lib.results.posterior_records import MIN_ESS, chain_diagnostics
+from homodyne_lib.results.posterior_records import chain_diagnostics
+from homodyne_lib.results.sampler_reports import MIN_ESS
 from homodyne_lib.results.scalings import QuantileScaling
 from homodyne_lib.sampling.consensus import combine_shards
 from homodyne_lib.sampling.importance import propose, shard_terms

@@ -29,8 +29,8 @@ _WORKS = {
         "[doi:10.1137/0710036](https://doi.org/10.1137/0710036)."
     ),
     "hausman": "J. A. Hausman, *Econometrica* **46**, 1251 (1978), [doi:10.2307/1913827](https://doi.org/10.2307/1913827).",
-    "hoffman": "M. D. Hoffman and A. Gelman, *J. Mach. Learn. Res.* **15**, 1593 (2014).",
-    "phan": "D. Phan, N. Pradhan and M. Jankowiak, [arXiv:1912.11554](https://arxiv.org/abs/1912.11554) (2019).",
+    "nuts": "M. D. Hoffman and A. Gelman, *J. Mach. Learn. Res.* **15**, 1593 (2014).",
+    "NumPyro": "D. Phan, N. Pradhan and M. Jankowiak, [arXiv:1912.11554](https://arxiv.org/abs/1912.11554) (2019).",
     "tierney": "L. Tierney, *Ann. Stat.* **22**, 1701 (1994), [doi:10.1214/aos/1176325750](https://doi.org/10.1214/aos/1176325750).",
     "scott": (
         "S. L. Scott *et al.*, *Int. J. Manag. Sci. Eng. Manag.* **11**, 78 (2016), "
@@ -170,13 +170,14 @@ def _nodes(certificate: Certificate | None) -> str:
 
 
 def _sampling(results: Dataset, cite: _Citations) -> str:
-    report = results.report
+    report, sampler = results.report, results.report.sampler
     # Chains that have more to learn adapt for longer.
     warmup = " or ".join(map(str, sorted({shard.n_warmup for shard in report.shards})))
     worst = max(shard.max_r_hat for shard in report.shards)
     least = min(shard.min_ess_bulk for shard in report.shards)
     shards = report.n_shards
-    text = f"The posterior was sampled with the No-U-Turn sampler {cite('hoffman')} of NumPyro {cite('phan')}"
+    named = f"{sampler.words} {cite(report.method)} of {sampler.program} {cite(sampler.program)}"
+    text = f"The posterior was sampled with the {named}"
     if any(shard.jumps for shard in report.shards):
         text += f" and independent proposals between its moves {cite('tierney')}"
     if shards > 1:

@@ -14,7 +14,7 @@ from homodyne_lib.model.frames import frame_ranges, missing_frames
 from homodyne_lib.model.kernels import BROWNIAN, convention_in_words, get_shear_convention
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
 from homodyne_lib.results.fits import Fit
-from homodyne_lib.results.sampler_reports import Agreement
+from homodyne_lib.results.sampler_reports import MAX_DIVERGED, MAX_R_HAT, MIN_BFMI, MIN_ESS, Agreement, SamplerReport
 from report_text.dataset import Dataset
 from report_text.sentences import RATE_SYMBOLS, estimate, flow_found, landmark_times, range_95
 from report_text.wording import alongside, escape, interval, plain_number, quantity
@@ -30,6 +30,7 @@ __all__ = [
     "provenance_text",
     "rate_table",
     "rates_in_words",
+    "sampling_text",
     "shard_table",
     "square_of_q",
 ]
@@ -177,6 +178,15 @@ def metric_text(results: Dataset) -> str:
     return (
         f" In the metric of speckle noise: {escape(weighted.message)} {escape(fit.agreement.sentence)} Differences in "
         f"standard deviations, least squares less the other: {differences}."
+    )
+
+
+def sampling_text(report: SamplerReport) -> str:
+    """Say how much was drawn, and which shards count as converged."""
+    return (
+        f"Sampling: {report.sampler.short}, {report.n_chains} chains of {report.n_draws} draws in each of {report.n_shards} "
+        f"shard(s). A shard converged where R̂ ≤ {MAX_R_HAT}, ESS ≥ {MIN_ESS}, at most {100 * MAX_DIVERGED:g} % of the draws "
+        f"diverged, and BFMI ≥ {MIN_BFMI}."
     )
 
 
