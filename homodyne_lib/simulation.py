@@ -22,7 +22,7 @@ _CHUNK = 2000  # pixels at a time; 2000 × 400 frames of complex field are 13 MB
 
 
 def field_factor(g1) -> np.ndarray:
-    """Square root A of a field covariance: A Aᵀ = g1, small negative eigenvalues set to zero.
+    """Symmetric square root A of a field covariance: A A = g1, small negative eigenvalues set to zero.
 
     Parameters
     ----------
@@ -41,7 +41,8 @@ def field_factor(g1) -> np.ndarray:
     eigenvalue, vector = np.linalg.eigh(np.asarray(g1))
     if eigenvalue[0] < -1e-6 * eigenvalue[-1]:
         raise ValueError(f"g1 has eigenvalue {eigenvalue[0]:.3g}; a field with this covariance does not exist.")
-    return vector * np.sqrt(np.maximum(eigenvalue, 0.0))
+    # Signs of eigenvectors differ between machines. This root does not depend on them: a seed gives the same movie on each.
+    return (vector * np.sqrt(np.maximum(eigenvalue, 0.0))) @ vector.T
 
 
 def _intensities(factor, pixels, modes, rng) -> np.ndarray:

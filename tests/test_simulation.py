@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 from homodyne_lib.prepare.entry_noise import estimate_sigma
 from homodyne_lib.simulation import field_factor, simulate_speckle_c2
@@ -66,6 +67,8 @@ def test_field_factor_is_a_square_root():
     g1 = np.exp(-0.2 * lag)
     factor = field_factor(g1)
     np.testing.assert_allclose(factor @ factor.T, g1, atol=1e-12)
+    # There is one symmetric root without negative eigenvalues: every machine draws the same speckles of a seed.
+    np.testing.assert_allclose(factor, scipy.linalg.sqrtm(g1), atol=1e-12)
     with pytest.raises(ValueError, match="eigenvalue"):
         field_factor(np.array([[1.0, 2.0], [2.0, 1.0]]))
 

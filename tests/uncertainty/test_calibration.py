@@ -262,9 +262,6 @@ def test_a_gap_changes_errors_by_no_more_than_its_frames():
     assert whole.kind is gapped.kind is SPECKLE and gapped.note == whole.note
     np.testing.assert_allclose(gapped.counts, 1.0, rtol=0.1)
     np.testing.assert_allclose(gapped.pixels, whole.pixels, rtol=0.1)
-    known = np.isfinite(whole.errors)
-    ratio = gapped.errors[known] / whole.errors[known]
-    assert ratio.min() > 0.9 and ratio.max() < 1.3
     # D(t) and the shear rate move by less than an error, at every time of the record, the gap included.
     time = np.maximum(0.1 * np.arange(100), 0.05)
     for first in (0, 3):
@@ -276,6 +273,9 @@ def test_a_gap_changes_errors_by_no_more_than_its_frames():
             rates.append(p[0] * time ** p[1] + p[2])
             errors.append(np.sqrt(np.einsum("at,ab,bt->t", jacobian, covariance, jacobian)))
         assert np.all(np.abs(rates[1] - rates[0]) < errors[0])
+        # The parameters of a rate may be known in combination only, so that errors are compared where the rate is known.
+        ratio = (errors[1] / errors[0])[(time >= 1.0) & (time <= 9.0)]
+        assert ratio.min() > 0.95 and ratio.max() < 1.15
 
 
 def test_frames_that_move_as_a_whole_are_told():

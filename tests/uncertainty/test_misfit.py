@@ -114,11 +114,11 @@ def test_a_contrast_that_rises_is_told_too():
 
 
 def test_long_records_of_few_pixels():
-    """200 frames are taken in groups of three."""
+    """200 frames are taken in groups of three. A contrast that falls by half has three times the excess that is found."""
     how = AT_REST | dict(n_frames=200, pixels=1000)
     c2 = simulated(**how)
     assert not said_of(c2, how).detected
-    assert "drift" in said_of(faded(c2, 0.3), how).sentence
+    assert "drift" in said_of(faded(c2, 0.5), how).sentence
     assert said_of(with_frames(c2, slice(100, 110), 0.0), how).frames.tolist() == list(range(201, 211))
 
 
@@ -228,7 +228,8 @@ def test_good_fits_are_left_alone(kind):
 @pytest.mark.parametrize("kind", GOOD)
 def test_patterns_are_as_large_as_the_noise_makes_them(kind):
     """No alarm in 20 records of each kind. Where decays end within the record, the mean square over that expected is 1 to
-    1.6, as the leading order leaves out cumulants that few modes have; where they do not, to 4.
+    1.6, as the leading order leaves out cumulants that few modes have; where they do not, to 4. It scatters by some 1.3 from
+    record to record, so that the mean of 20 has a standard error of 0.3.
     """
     actual = []
     for seed in range(200, 220):
@@ -238,7 +239,7 @@ def test_patterns_are_as_large_as_the_noise_makes_them(kind):
         assert not misfit.apart.any()
         actual.append(list(misfit.excess.values()))
     slow = kind in ("incomplete", "hardly begun")
-    assert np.all(np.mean(actual, axis=0) < (4.5 if slow else 1.9))
+    assert np.all(np.mean(actual, axis=0) < (5.0 if slow else 2.5))
     assert np.mean(actual) > 0.5
 
 
