@@ -18,6 +18,7 @@ from versions import code, in_words
 
 from homodyne_lib.io.files import refusal, replacing, write_text
 
+_QUIET = "import logging; logging.getLogger('tornado.general').setLevel(logging.CRITICAL)"
 PACKAGES = "jax numpyro numpy scipy h5py arviz-stats matplotlib papermill typst snakemake".split()
 
 
@@ -64,8 +65,9 @@ def run_notebook(path_to_notebook, folder, parameters):
             kernel_name=KERNEL_NAME,
             progress_bar=False,
             cwd=folder,
-            # It warns of plain text on the loopback interface at its start, and of being interrupted at its end.
-            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+            # It warns of plain text on the loopback interface at its start, and of being interrupted at its end, where its
+            # loop, too, may still print what it was doing.
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL", f"--IPKernelApp.exec_lines={_QUIET}"],
         )
     except papermill.PapermillExecutionError as error:
         if reason := refusal(error, folder.parent):
