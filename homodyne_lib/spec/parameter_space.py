@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from homodyne_lib.model.parameters import PARAMETERS, POWER_OF_Q, parameter_names
+from homodyne_lib.model.parameters import PARAMETERS, parameter_names
 from homodyne_lib.model.scales import prior_normal, search_bounds
 
 __all__ = ["ParameterSpace"]
 
 # The specification has one q, and no power of it.
-_BOUNDS = {name: (p.lower, p.upper) for name, p in PARAMETERS.items() if name != POWER_OF_Q}
+_BOUNDS = {name: (p.lower, p.upper) for name, p in PARAMETERS.items() if p.group != "wavevector"}
 
 
 def _priors(names, bounds=None) -> list[tuple[float, float]]:

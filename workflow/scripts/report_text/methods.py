@@ -10,7 +10,7 @@ from homodyne_lib.likelihood.merged_frames import merge_size
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.kernels import BROWNIAN, get_shear_convention
 from report_text.dataset import Dataset
-from report_text.tables import square_of_q
+from report_text.tables import RATE_FORMULAS, square_of_q
 from report_text.wording import grouped, plain_number
 
 __all__ = ["methods_text"]
@@ -78,8 +78,7 @@ def _measurement(results: Dataset, cite: _Citations) -> str:
         shear = r" \, S"
         flow = (
             rf", $S = {get_shear_convention(results.fit.shear_convention).formula}$, "
-            r"$\Gamma = \int_{t_1}^{t_2} \dot\gamma(t) dt$, $\dot\gamma(t) = \dot\gamma_0 t^\beta + "
-            rf"\dot\gamma_\mathrm{{off}}$ and the gap $L$ = {gap} Å"
+            rf"$\Gamma = \int_{{t_1}}^{{t_2}} \dot\gamma(t) dt$, ${RATE_FORMULAS['gamma_dot']}$ and the gap $L$ = {gap} Å"
         )
     angles = bins.angles_in_words.replace("angle", "azimuthal angle")
     angles = "one azimuthal angle" if angles == "1 azimuthal angle" else angles
@@ -88,7 +87,7 @@ def _measurement(results: Dataset, cite: _Citations) -> str:
         f"{header['dt']:.6g}\u00a0s apart, at {angles} and {_wavevectors(bins)} were described by the homodyne "
         f"model {cite('he2024', 'he2025')}, $c_2 = O + C g_1^2$ with "
         rf"$g_1 = \exp\left(-\tfrac12 {square_of_q(results)} \int_{{t_1}}^{{t_2}} D(t) dt\right){shear}$, "
-        rf"$D(t) = D_0 t^\alpha + D_\mathrm{{off}}$ (twice the Stokes–Einstein coefficient for Brownian motion){flow}."
+        rf"${RATE_FORMULAS['D']}$ (twice the Stokes–Einstein coefficient for Brownian motion){flow}."
         f"{_shared(results)}"
     )
 

@@ -20,6 +20,7 @@ from report_text.sentences import RATE_SYMBOLS, estimate, flow_found, landmark_t
 from report_text.wording import alongside, escape, interval, plain_number, quantity
 
 __all__ = [
+    "RATE_FORMULAS",
     "agreement_text",
     "figure_block",
     "markdown_table",
@@ -34,6 +35,12 @@ __all__ = [
     "shard_table",
     "square_of_q",
 ]
+
+RATE_FORMULAS = {
+    "D": r"D(t) = D_0 t^\alpha + D_\mathrm{off}",
+    "gamma_dot": r"\dot\gamma(t) = \dot\gamma_0 t^\beta + \dot\gamma_\mathrm{off}",
+}
+"""Each rate, in LaTeX."""
 
 _PIXELS = 150  # of a page of HTML for an inch of print: letters of all figures look alike there
 
@@ -229,8 +236,7 @@ def model_text(results: Dataset) -> str:
     """Write the equations of the model that was fitted, and the shear convention where there is flow."""
     text = [
         rf"$$g_2 = O + C g_1^2, \qquad g_1 = \exp\left(-\tfrac12 {square_of_q(results)} "
-        r"\int_{t_1}^{t_2} D(t) dt\right) S, \qquad "
-        r"D(t) = D_0 t^{\alpha} + D_\mathrm{off}$$"
+        rf"\int_{{t_1}}^{{t_2}} D(t) dt\right) S, \qquad {RATE_FORMULAS['D']}$$"
     ]
     if results.fit.is_static:
         text.append("$S = 1$: nothing flows.")
@@ -238,7 +244,7 @@ def model_text(results: Dataset) -> str:
         convention = get_shear_convention(results.fit.shear_convention)
         text.append(
             rf"$$S = {convention.formula}, \qquad \Gamma = \int_{{t_1}}^{{t_2}} \dot\gamma(t) dt, \qquad "
-            r"\dot\gamma(t) = \dot\gamma_0 t^{\beta} + \dot\gamma_\mathrm{off}, \qquad "
+            rf"{RATE_FORMULAS['gamma_dot']}, \qquad "
             r"\operatorname{sinc} x = \frac{\sin x}{x}$$"
         )
         text.append(f"{_of_shear_rates(results)} Quote a shear rate with its convention.")
