@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 from html.parser import HTMLParser
+from pathlib import Path
 
+import jinja2
 import numpy as np
 
 from homodyne_lib.io.canonical_file import write_correlations
@@ -17,6 +20,13 @@ from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.posterior_records import chain_diagnostics, parameter_rows
 from homodyne_lib.spec.jax_backend import compute_g2_scaled
 
+ROOT = Path(__file__).parents[1]
+NOTEBOOK = ROOT / "workflow" / "notebooks" / "report.ipynb"
+CAPTIONS = jinja2.Template((ROOT / "workflow" / "report" / "files.rst").read_text(encoding="utf-8"))
+"""Of figures and curves in Snakemake's report, by name: here the tests know which there are."""
+UNKNOWN = {"commit": "", "command": "", "row": "", "config": "", "versions": {}}
+"""A report's own making."""
+NAMED = CAPTIONS.make_module({"snakemake": {"wildcards": {}}})
 HOSTILE = "a|b_*<script>alert(1)</script>`$x$ [y](z) #pagebreak() @ref \\n.h5"
 TRUTH = {"D0": 900.0, "alpha": -0.4, "D_offset": 50.0, "gamma_dot_t0": 2e-3, "beta": -0.2}
 TRUTH |= {"gamma_dot_t_offset": 1e-4, "phi0": 5.0}
@@ -168,6 +178,12 @@ def write_posterior(folder, nlsq, names, coefficients, n_shards):
             "shards": reports,
         },
     )
+
+
+def notebook_cells():
+    """The code of the report's notebook, a cell each, without that of its parameters."""
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"][1:]
 
 
 def paths_in(folder):

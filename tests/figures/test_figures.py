@@ -1,6 +1,6 @@
 """Figures: what their axes and colours say, and that they look as they did when they were looked at.
 
-``PYTHONPATH=.:tests python tests/figures/test_figures.py`` draws the pictures under tests/data/figures anew.
+``PYTHONPATH=.:tests:workflow/scripts python tests/figures/test_figures.py`` draws the pictures under tests/data/figures anew.
 """
 
 from __future__ import annotations
@@ -9,16 +9,29 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
 from matplotlib.testing.compare import compare_images
 from records import drawn_fit
-from report_support import DT, GAP, N_T, SIGMA, TRUTH, Q, paths_in, small_record, write_results
+from report_support import (
+    DT,
+    GAP,
+    N_T,
+    SIGMA,
+    TRUTH,
+    UNKNOWN,
+    Q,
+    notebook_cells,
+    paths_in,
+    small_record,
+    write_results,
+)
 from report_text.dataset import Dataset
 
 from homodyne_lib.figures import data_figures, diagnostic_figures, result_figures
-from homodyne_lib.figures.comparison import angular_decay, angular_decays, compare, shrink
+from homodyne_lib.figures.comparison import angular_decay, compare, shrink
 from homodyne_lib.figures.decay_bands import decay_bands
 from homodyne_lib.figures.style import RESIDUAL_LIMIT, WIDTH
 from homodyne_lib.io.canonical_file import read_correlations
@@ -40,36 +53,26 @@ def flowing(tmp_path_factory):
 
 
 def drawn(folder, shift=1.0):
-    """Every figure of a small record by name; ``shift`` moves D0 of the draws."""
+    """Figures of the report of a small record by name, as its notebook draws them, and those of the summary.
+
+    ``shift`` moves D0 of the draws.
+    """
     results = Dataset.read("flowing", paths_in(folder))
     chains = results.chains | {"D0": results.chains["D0"] * shift}
     posterior = replace(results.posterior, chains=chains)
     results = replace(results, posterior=posterior, truth=TRUTH | {"shear_convention": "spec"})
-    record = read_correlations(folder / "c2.h5")
-    comparison = compare(record, results.fit, 200)
-    bands = decay_bands(record, results.fit, comparison, results.draws, results.scaling_draws)
-    scaling, estimated = results.fit.scaling, results.scaling
-    rates = {curve: results.rates(curve, results.rate_times) for curve in results.curves}
+    figures, (start, *cells) = {}, notebook_cells()
+    with tempfile.TemporaryDirectory() as made, mock.patch.object(Dataset, "read", return_value=results):
+        names = {"dataset": "flowing", "paths": paths_in(folder), "folder": made, "provenance": UNKNOWN}
+        names["config"] = {"report": {"matrix_pixels": 200}}
+        exec(start, names)
+        names |= {"write": str, "show": lambda figure, name, *_: figures.update({name: figure})}
+        for cell in cells:
+            exec(cell, names)
+    rates = [results.rates(curve, results.rate_times)["draws"] for curve in results.curves]
     numbers = np.array([1.0, 2.0, 4.0])
-    return {
-        "correlations": data_figures.correlation_maps(comparison)[0],
-        "decays": data_figures.decays(comparison, bands),
-        "angles": data_figures.decays_over_angle(angular_decays(record, results.fit, comparison), TRUTH["phi0"]),
-        "rates": result_figures.rates_over_time(results.rate_times, rates),
-        "scaling": result_figures.scaling_over_angle(
-            scaling.bins,
-            {n: (getattr(scaling, n), error) for n, error in results.fit.scaling_errors.items()},
-            {"contrast": estimated.contrast, "offset": estimated.offset},
-        ),
-        "corner": diagnostic_figures.corner(
-            {n: results.draws[n] for n in results.free}, results.fit.values, results.truth
-        ),
-        "chains": diagnostic_figures.chains({n: results.chains[n] for n in [*results.free, "noise_scale"]}),
-        "shards": diagnostic_figures.shard_agreement(
-            results.report.shards, {n: tuple(results.table.loc[n, ["value", "error"]]) for n in results.free}
-        ),
-        "residuals": diagnostic_figures.residuals(comparison),
-        "thumbnail": result_figures.thumbnail(record.c2[0], results.rate_times, [r["draws"] for r in rates.values()]),
+    return figures | {
+        "thumbnail": result_figures.thumbnail(names["record"].c2[0], results.rate_times, rates),
         "trends": result_figures.trends(
             "T [K]", 290 + numbers, {"$D$ [Å²/s]": (1e3**numbers, numbers), "b": (numbers, numbers / 9)}, [1, 1, 0]
         ),
@@ -91,9 +94,14 @@ def test_every_figure_has_its_picture(figures_now):
     assert figures_now.keys() == {path.stem for path in PICTURES.glob("*.png")}
 
 
+@pytest.fixture(scope="module")
+def figures_moved(flowing):
+    return drawn(flowing, shift=1.1)
+
+
 @pytest.mark.parametrize("name", ["rates", "corner"])
-def test_draws_moved_by_a_tenth_would_be_seen(flowing, name, tmp_path):
-    drawn(flowing, shift=1.1)[name].savefig(tmp_path / "now.png", dpi=60)
+def test_draws_moved_by_a_tenth_would_be_seen(figures_moved, name, tmp_path):
+    figures_moved[name].savefig(tmp_path / "now.png", dpi=60)
     assert compare_images(str(PICTURES / f"{name}.png"), str(tmp_path / "now.png"), TOLERANCE) is not None
 
 

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
 import os
 import re
 import sys
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
 import h5py
-import jinja2
 import numpy as np
 import pandas as pd
 import pypandoc
 import pytest
 from browser import browser
 from report_support import (
+    CAPTIONS,
     DT,
     HOSTILE,
     N_T,
+    NAMED,
+    NOTEBOOK,
+    ROOT,
     TRUTH,
+    UNKNOWN,
     PageTexts,
     Q,
     assert_fonts_are_embedded,
+    notebook_cells,
     paths_in,
     pdf_text,
     texts,
@@ -54,7 +59,6 @@ from homodyne_lib.figures.comparison import angular_decays, compare
 from homodyne_lib.io.canonical_file import read_correlations
 from homodyne_lib.results.fit_checks import MisfitReport
 
-ROOT = Path(__file__).parents[2]
 SECTIONS = [
     "Verdict",
     "Data, model and residuals",
@@ -70,8 +74,8 @@ SECTIONS = [
     "Methods",
     "How to reproduce",
 ]
-FIGURES = {"correlations", "decays", "rates", "angles", "corner", "residuals", "shards", "chains", "scaling"}
-CURVES = {"rates", "decays", "angles", "angles_model", "residuals_lag", "residuals_age", "scaling"}
+# Parts and thumbnails are of several q or files.
+FIGURES, CURVES = {*NAMED.figures} - {"parts", "thumbnails"}, {*NAMED.curves}
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +136,7 @@ OUTPUTS = {
 
 def write_page(tools, folder, **changes):
     tools.write_report(
-        str(changes.get("notebook", ROOT / "workflow" / "notebooks" / "report.ipynb")),
+        str(changes.get("notebook", NOTEBOOK)),
         paths_in(folder),
         {name: folder / path for name, path in OUTPUTS.items()},
         dataset="flowing",
@@ -210,7 +214,7 @@ def test_the_same_results_give_the_same_files(tools, page, flowing):
 
 
 def test_a_cell_that_fails_is_named(tools, page, flowing, tmp_path):
-    notebook = json.loads((ROOT / "workflow" / "notebooks" / "report.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     cell = next(cell for cell in notebook["cells"] if cell["id"] == "title")
     cell["source"] = ["1 / 0"]
     broken = tmp_path / "broken.ipynb"
@@ -230,7 +234,7 @@ def test_one_angle_and_no_flow_make_a_page_too(tools, tmp_path):
 
 
 def test_the_notebook_is_kept_without_outputs():
-    notebook = json.loads((ROOT / "workflow" / "notebooks" / "report.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
     assert notebook["metadata"]["kernelspec"]["language"] == "python"
@@ -261,15 +265,19 @@ def test_figures_fit_the_columns_of_a_journal(page, flowing, name):
     assert_fonts_are_embedded(text)
 
 
-@pytest.mark.parametrize(
-    ("template", "names"), [("figure", FIGURES | {"correlations-2", "thumbnails"}), ("curve", CURVES)]
-)
-def test_the_archive_says_what_each_picture_and_table_shows(template, names):
-    text = jinja2.Template((ROOT / "workflow" / "report" / f"{template}.rst").read_text(encoding="utf-8"))
-    captions = {text.render(snakemake={"wildcards": {"dataset": "flowing", template: name}}).strip() for name in names}
+@pytest.mark.parametrize(("kind", "names"), [("figure", {*NAMED.figures, "correlations-2"}), ("curve", CURVES)])
+def test_the_archive_says_what_each_picture_and_table_shows(kind, names):
+    captions = {CAPTIONS.render(snakemake={"wildcards": {"dataset": "flowing", kind: name}}).strip() for name in names}
     assert all(len(caption.split()) > 8 and "flowing" in caption for caption in captions)
     # Parts of one figure have one caption.
     assert len(captions) == len({name.split("-")[0] for name in names})
+
+
+def test_each_figure_of_the_notebook_has_a_caption_in_the_archive():
+    calls = [node for node in ast.walk(ast.parse("\n".join(notebook_cells()))) if isinstance(node, ast.Call)]
+    names = [call.args[1] for call in calls if ast.unparse(call.func) == "show"]
+    words = [node.value for name in names for node in ast.walk(name) if isinstance(node, ast.Constant)]
+    assert {word.split("-")[0] for word in words if isinstance(word, str)} == {*NAMED.figures}
 
 
 def test_curves_have_units_and_are_those_of_the_model(page, flowing):
@@ -595,7 +603,7 @@ def test_sentences_name_all_q_and_files(rings):
     assert "offset $O$ were free at each angle of each $q$ and repeat, and projected out" in methods
     model, facts = (
         model_text(results),
-        provenance_text(results, {"commit": "", "command": "", "row": "", "config": "", "versions": {}}),
+        provenance_text(results, UNKNOWN),
     )
     assert "a contrast and an offset of its own" in model
     assert "SHA-256 of file 2 | `1123456789abcdef" in facts

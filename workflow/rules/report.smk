@@ -47,7 +47,7 @@ rule write_report:
         figures=report(
             directory("results/{dataset}/figures"),
             patterns=["{figure}.png"],
-            caption="../report/figure.rst",
+            caption="../report/files.rst",
             category="Figures",
             subcategory="{dataset}",
             labels={"dataset": "{dataset}", "figure": "{figure}"},
@@ -55,7 +55,7 @@ rule write_report:
         curves=report(
             directory("results/{dataset}/curves"),
             patterns=["{curve}.csv"],
-            caption="../report/curve.rst",
+            caption="../report/files.rst",
             category="Tables and curves",
             subcategory="{dataset}",
             labels={"dataset": "{dataset}", "content": "{curve}"},
