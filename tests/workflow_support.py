@@ -24,6 +24,18 @@ WORKFLOW = ["--snakefile", str(ROOT / "Snakefile"), "--workflow-profile", str(RO
 
 N_PHI, N_FRAMES, N_SHARDS, N_CHAINS, N_DRAWS = 3, 32, 2, 2, 100
 
+UP_TO_FIT = ("simulate", "ingest", "correct_diagonal", "estimate_scaling", "compress", "fit_nlsq")
+OF_SHARDS = ("sample_shard", "weigh_shard")
+STAGES = (*UP_TO_FIT, *OF_SHARDS, "combine_shards", "write_report", "record_provenance")
+"""Rules of a dataset of several shards, in their order; of one, sample_posterior stands in the place of three."""
+
+
+def stages_from(first: str) -> set[str]:
+    """A rule and those that follow from it."""
+    beside = {"compress"} if first == "estimate_scaling" else set()
+    return {*STAGES[STAGES.index(first) :]} - beside
+
+
 TABLE = """\
 dataset	file	format	analysis_mode	wavevector_q	stator_rotor_gap	dt
 rest	rest.h5	auto	static	0.01		0.1

@@ -9,17 +9,14 @@ import sys
 import numpy as np
 import pytest
 from scipy.stats import qmc
-from workflow_support import ROOT, TABLE, environment, make_project, write_rest
+from workflow_support import ROOT, TABLE, UP_TO_FIT, environment, make_project, write_rest
 
 from homodyne_lib.fitting.starts import latin_hypercube
 
 HEAVY = {"jax", "numpyro", "arviz_stats", "arviz_base", "xarray", "scipy.stats", "matplotlib", "pandas"}
 # What each script may import of the packages that take longer than its work on a small record.
 ALLOWED = {
-    **dict.fromkeys(
-        ["simulate", "ingest", "correct_diagonal", "estimate_scaling", "compress", "fit_nlsq"],
-        frozenset(),
-    ),
+    **dict.fromkeys(UP_TO_FIT, frozenset()),
     # papermill imports pandas; what the notebook imports, its kernel does.
     "write_report": frozenset({"matplotlib", "pandas"}),
 }

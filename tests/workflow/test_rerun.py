@@ -19,19 +19,16 @@ from pathlib import Path
 import h5py
 import pytest
 import yaml
-from workflow_support import CONFIG, ROOT, TABLE, environment, make_project, snakemake
+from workflow_support import CONFIG, ROOT, TABLE, environment, make_project, snakemake, stages_from
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import sources
 
 # Rules of a dataset that run again, by the first of them. What was temporary is made again with what is made of it.
-REPORT = {"write_report", "record_provenance"}
-SAMPLE = {"sample_shard", "weigh_shard", "combine_shards", *REPORT}
-FIT = {"fit_nlsq", *SAMPLE}
-SCALING = {"estimate_scaling", *FIT}
-INGEST = {"ingest", "correct_diagonal", "compress", *SCALING}
-ALL = {"simulate", *INGEST}
+ALL, INGEST, SCALING, FIT, SAMPLE, REPORT = map(
+    stages_from, ("simulate", "ingest", "estimate_scaling", "fit_nlsq", "sample_shard", "write_report")
+)
 
 
 def both(rules: set[str]) -> dict[str, set[str]]:
