@@ -148,6 +148,9 @@ def write_page(tools, folder, **changes):
 
 @pytest.fixture(scope="module")
 def page(tools, flowing):
+    for name in ("figures", "curves"):
+        (flowing / name).mkdir()
+        (flowing / name / "of-another-report.csv").touch()
     return write_page(tools, flowing)
 
 
@@ -200,23 +203,16 @@ def test_text_of_files_stays_text(page):
     assert "A note with <b>markup</b> & _more_." in found["li"]
 
 
-def written(folder):
-    files = [folder / name for name in ("report.html", "report.pdf", "parameters.tex")]
-    files += [*(folder / "figures").iterdir(), *(folder / "curves").iterdir()]
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
-
-
-def test_the_same_results_give_the_same_files(tools, page, flowing):
-    before = written(flowing)
-    write_page(tools, flowing)
-    assert written(flowing) == before
-    assert not [file for file in flowing.iterdir() if file.name.startswith(".")], "temporary files stay behind"
+def test_no_temporary_files_stay_behind(page, flowing):
+    """That equal results give equal files is held by the archive, which makes all of them again."""
+    assert not [file for file in flowing.iterdir() if file.name.startswith(".")]
 
 
 def test_a_cell_that_fails_is_named(tools, page, flowing, tmp_path):
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     cell = next(cell for cell in notebook["cells"] if cell["id"] == "title")
     cell["source"] = ["1 / 0"]
+    notebook["cells"] = [notebook["cells"][0], cell]
     broken = tmp_path / "broken.ipynb"
     broken.write_text(json.dumps(notebook), encoding="utf-8")
     with pytest.raises(ValueError, match="cell 'title' with ZeroDivisionError: division by zero"):
