@@ -24,8 +24,6 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "workflow" / "notebooks" / "report.ipynb"
 CAPTIONS = jinja2.Template((ROOT / "workflow" / "report" / "files.rst").read_text(encoding="utf-8"))
 """Of figures and curves in Snakemake's report, by name: here the tests know which there are."""
-UNKNOWN = {"commit": "", "command": "", "row": "", "config": "", "versions": {}}
-"""A report's own making."""
 NAMED = CAPTIONS.make_module({"snakemake": {"wildcards": {}}})
 HOSTILE = "a|b_*<script>alert(1)</script>`$x$ [y](z) #pagebreak() @ref \\n.h5"
 TRUTH = {"D0": 900.0, "alpha": -0.4, "D_offset": 50.0, "gamma_dot_t0": 2e-3, "beta": -0.2}

@@ -15,19 +15,7 @@ import numpy as np
 import pytest
 from matplotlib.testing.compare import compare_images
 from records import drawn_fit
-from report_support import (
-    DT,
-    GAP,
-    N_T,
-    SIGMA,
-    TRUTH,
-    UNKNOWN,
-    Q,
-    notebook_cells,
-    paths_in,
-    small_record,
-    write_results,
-)
+from report_support import DT, GAP, N_T, SIGMA, TRUTH, Q, notebook_cells, paths_in, small_record, write_results
 from report_text.dataset import Dataset
 
 from homodyne_lib.figures import data_figures, diagnostic_figures, result_figures
@@ -61,10 +49,9 @@ def drawn(folder, shift=1.0):
     chains = results.chains | {"D0": results.chains["D0"] * shift}
     posterior = replace(results.posterior, chains=chains)
     results = replace(results, posterior=posterior, truth=TRUTH | {"shear_convention": "spec"})
-    figures, (start, *cells) = {}, notebook_cells()
-    with tempfile.TemporaryDirectory() as made, mock.patch.object(Dataset, "read", return_value=results):
-        names = {"dataset": "flowing", "paths": paths_in(folder), "folder": made, "provenance": UNKNOWN}
-        names["config"] = {"report": {"matrix_pixels": 200}}
+    start, *cells, _ = notebook_cells()  # the last cell says how to make the report again
+    figures, names = {}, {"dataset": "flowing", "paths": paths_in(folder), "config": {"report": {"matrix_pixels": 200}}}
+    with tempfile.TemporaryDirectory() as names["folder"], mock.patch.object(Dataset, "read", return_value=results):
         exec(start, names)
         names |= {"write": str, "show": lambda figure, name, *_: figures.update({name: figure})}
         for cell in cells:

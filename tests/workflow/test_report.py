@@ -27,7 +27,6 @@ from report_support import (
     NOTEBOOK,
     ROOT,
     TRUTH,
-    UNKNOWN,
     PageTexts,
     Q,
     assert_fonts_are_embedded,
@@ -599,7 +598,7 @@ def test_sentences_name_all_q_and_files(rings):
     assert "offset $O$ were free at each angle of each $q$ and repeat, and projected out" in methods
     model, facts = (
         model_text(results),
-        provenance_text(results, UNKNOWN),
+        provenance_text(results, {"commit": "", "command": "", "row": "", "config": "", "versions": {}}),
     )
     assert "a contrast and an offset of its own" in model
     assert "SHA-256 of file 2 | `1123456789abcdef" in facts
