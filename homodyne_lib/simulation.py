@@ -67,6 +67,7 @@ def simulate_speckle_c2(
     seed: int,
     stator_rotor_gap: float | None = None,
     shear_convention: str = "spec",
+    has_power: bool = False,
     progress: Callable[[str], None] = lambda text: None,
 ) -> np.ndarray:
     """Simulate c2 = <I(t1) I(t2)> / (<I(t1)> <I(t2)>) over the pixels of a bin, for each bin.
@@ -75,8 +76,8 @@ def simulate_speckle_c2(
 
     Parameters
     ----------
-    params : array_like, shape (3,) or (7,); 4 or 8 with a power of q last
-        Physical parameters [units of the parameter table].
+    params : array_like, shape (p,)
+        Physical parameters, in the order of a :class:`~homodyne_lib.model.model.Model` [units of the parameter table].
     phi : array_like, shape (n_bins,)
         [deg]; each bin has speckles of its own.
     q : float or array_like, shape (n_bins,)
@@ -91,6 +92,8 @@ def simulate_speckle_c2(
     stator_rotor_gap : float, optional
         L [Å]; seven parameters need it.
     shear_convention : {"spec", "published"}
+    has_power : bool
+        Whether a power of q is the last of the parameters.
     progress : callable
         Called with a sentence about each bin.
 
@@ -112,7 +115,7 @@ def simulate_speckle_c2(
         raise ValueError(f"counts = {counts} per pixel and frame must be positive, or None for no shot noise.")
     if params.size >= kernels.N_FLOW and stator_rotor_gap is None:
         raise ValueError("seven parameters describe a flow; give stator_rotor_gap [Å], the width of its gap.")
-    bins, has_power = Bins.of(phi, q), params.size in (kernels.N_DIFFUSION + 1, kernels.N_FLOW + 1)
+    bins = Bins.of(phi, q)
     c2 = np.empty((phi.size, n_frames, n_frames))
     for k, sequence in enumerate(np.random.SeedSequence(seed).spawn(phi.size)):
         progress(f"bin {k + 1} of {phi.size}: {bins.named(k)}, {pixels} pixels × {n_frames} frames")

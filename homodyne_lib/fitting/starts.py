@@ -246,13 +246,11 @@ def as_power_laws(problem: Problem, params) -> np.ndarray:
     Returns
     -------
     ndarray, shape (p,)
-        A rate that is not positive at both times stays as it is.
+        Direction and power of q are those of the fit.
     """
     values = dict(zip(problem.names, map(float, params), strict=True))
     times = np.array([_EARLY, 1.0 - _EARLY]) * problem.experiment.time[-1]
-    for curve, (_, names) in CURVES.items():
-        if values.keys() >= {*names}:
-            rates = rate_curves(values, times, _step(problem), curve)[0]
-            if np.all(rates > 0.0):
-                values |= zip(names, _rate(*_through(times, rates), _OFFSET_SHARE), strict=True)
-    return problem.model.vector(values)
+    curves = [curve for curve, (_, names) in CURVES.items() if values.keys() >= {*names}]
+    ends = {curve: rate_curves(values, times, _step(problem), curve)[0] for curve in curves}
+    rates = {curve: _rate(*_through(times, both), _OFFSET_SHARE) for curve, both in ends.items()}
+    return _start(problem, rates, {name: values[name] for name in ("phi0", POWER_OF_Q) if name in values})

@@ -17,12 +17,15 @@ def unit_diagonal(matrix) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     size : ndarray, shape (n,)
-        Square root of the diagonal.
+        Square root of the diagonal; 1 where it is not positive.
     scaled : ndarray, shape (n, n)
-        ``matrix / (size sizeᵀ)``.
+        ``matrix / (size sizeᵀ)``. A row whose diagonal is not positive is empty: no sum of squares is negative but by what
+        an interpolation or rounding leaves.
     """
-    size = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
-    return size, matrix / np.outer(size, size)
+    diagonal = np.diag(matrix)
+    used = ~(diagonal <= 0.0)
+    size = np.sqrt(np.where(used, diagonal, 1.0))
+    return size, np.where(used & used[:, None], matrix, 0.0) / np.outer(size, size)
 
 
 def map_eigenvalues(matrix, function) -> np.ndarray:

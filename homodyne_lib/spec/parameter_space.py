@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from homodyne_lib.model.parameters import PARAMETERS, parameter_names
+from homodyne_lib.model.parameters import MODEL_TYPES, PARAMETERS, parameter_names
 from homodyne_lib.model.scales import prior_normal, search_bounds
 
 __all__ = ["ParameterSpace"]
 
-# The specification has one q, and no power of it.
-_BOUNDS = {name: (p.lower, p.upper) for name, p in PARAMETERS.items() if p.group != "wavevector"}
+# What a model may have besides, such as a power of q, the specification does not know.
+_GROUPS = (*MODEL_TYPES["combined"], "scaling")
+_BOUNDS = {name: (p.lower, p.upper) for name, p in PARAMETERS.items() if p.group in _GROUPS}
 
 
 def _priors(names, bounds=None) -> list[tuple[float, float]]:

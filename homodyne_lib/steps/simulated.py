@@ -72,6 +72,7 @@ def simulated(
         seed=seed,
         stator_rotor_gap=stator_rotor_gap,
         shear_convention=shear_convention,
+        has_power=model.q_exponent is None,
         progress=progress,
     )
     return Correlations(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from white_noise import TRUTH, dense_residuals, problem_of, record_of, white_noise_data
 
+import homodyne_lib as hd
 from homodyne_lib.fitting.descent import solve
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.fitting.starts import start_from_decays
@@ -139,6 +140,14 @@ def test_a_start_without_any_decay_ends_without_a_warning_from_the_depths():
     far = {"D0": 1e6, "alpha": 2.0, "D_offset": 1e5}
     fit = fit_nlsq(problem, start=far, n_starts=16)
     assert fit.reduced_chi2 == pytest.approx(1.0, abs=0.2)
+
+
+def test_starts_whose_decays_fall_between_nodes_end_nothing():
+    """Their sums of squares, from polynomials between the nodes, are negative."""
+    truth = dict(zip(start_of("laminar_flow"), (5000.0, -0.5, 500.0, 1e-3, -0.3, 1e-4, 3.0), strict=True))
+    how = {"dt": 0.1, "stator_rotor_gap": 2e6, "n_frames": 60, "pixels": 20000, "modes": 3, "counts": None, "seed": 2}
+    fit = hd.fit(hd.simulate(truth, [-40.0, 0.0, 45.0, 80.0], q=0.008, **how), "laminar_flow", starts=16)
+    assert fit.values["phi0"] == pytest.approx(3.0, abs=5.0 * fit.error("phi0"))
 
 
 def test_one_scaling_for_angles_that_differ_is_rejected_in_words():

@@ -1,6 +1,7 @@
 """Symmetric matrices of rows with different units, against SciPy and a change of units."""
 
 import numpy as np
+import pytest
 import scipy.linalg
 
 from homodyne_lib.model.matrices import map_eigenvalues, unit_diagonal
@@ -19,10 +20,15 @@ def test_units_do_not_change_the_scaled_matrix():
     np.testing.assert_allclose(np.diag(scaled), 1.0, rtol=1e-14)
 
 
-def test_an_empty_row_stays_empty():
+@pytest.mark.parametrize("square", [0.0, -1e-5])
+def test_a_row_without_a_square_is_empty(square):
     matrix = positive_matrix(3)
-    matrix[1] = matrix[:, 1] = 0.0
-    assert np.all(unit_diagonal(matrix)[1][1] == 0.0)
+    if not square:
+        matrix[1] = matrix[:, 1] = 0.0
+    matrix[1, 1] = square
+    size, scaled = unit_diagonal(matrix)
+    assert np.all(scaled[1] == 0.0) and np.all(scaled[:, 1] == 0.0) and size[1] == 1.0
+    np.testing.assert_array_equal(scaled[::2, ::2], unit_diagonal(matrix[::2, ::2])[1])
 
 
 def test_functions_of_a_matrix():

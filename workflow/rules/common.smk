@@ -13,7 +13,7 @@ sys.path[:0] = [str(HOUSE), str(HOUSE / "workflow" / "scripts")]
 from homodyne_lib.io.files import check_writable
 from homodyne_lib.likelihood.merged_frames import MOST_FRAMES, merge_size
 from homodyne_lib.model.scales import search_bounds
-from homodyne_lib.model.parameters import is_static, parameter_names
+from homodyne_lib.model.parameters import PARAMETERS, is_static
 from homodyne_lib.sampling.shards import chain_processes, shard_count
 from job_log import ERROR
 from report_text.wording import one_line
@@ -64,7 +64,7 @@ if workflow.is_main_process:
 if not workflow.modifier.skip_configfile:
     read_config()
 or_stop(checked, config, "config", "configuration")
-or_stop(search_bounds, parameter_names("laminar_flow"), config["nlsq"]["bounds"])
+or_stop(search_bounds, PARAMETERS, config["nlsq"]["bounds"])
 TABLE = or_stop(read_datasets, config["datasets"], config["report"]["columns"])
 COLUMNS = or_stop(read_extra_columns, config["datasets"], config["report"]["columns"])
 FILES = surveyed(
