@@ -74,6 +74,8 @@ def test_a_fit_has_calibrated_errors_unless_told_otherwise(c2, fitted, tmp_path)
 
 
 def test_a_fit_comes_back_from_its_files(fitted, tmp_path):
+    # Three angles without shot noise, which is null in the file.
+    fitted = replace(fitted, calibration=replace(fitted.calibration, counts=np.full(3, np.inf)))
     fitted.write(tmp_path / "nlsq.json")
     fitted.calibration.write(tmp_path / "calibration.json")
     fit, calibration = hd.Fit.read(tmp_path / "nlsq.json"), hd.Calibration.read(tmp_path / "calibration.json")
@@ -81,8 +83,7 @@ def test_a_fit_comes_back_from_its_files(fitted, tmp_path):
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "nlsq.json").read_bytes()
     calibration.write(tmp_path / "again.json")
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "calibration.json").read_bytes()
-    np.testing.assert_array_equal(calibration.counts, fitted.calibration.counts)
-    np.testing.assert_array_equal(calibration.counts, np.inf)  # intensities without photons; null in the file
+    np.testing.assert_array_equal(calibration.counts, np.inf)
     again = replace(fit, calibration=calibration)
     assert repr(again) == repr(fitted)
     with pytest.raises(ValueError, match="read from a file has no data; fit the data again"):

@@ -52,9 +52,9 @@ parameters:
   {{D0: 5000, alpha: -0.5, D_offset: 500, gamma_dot_t0: 1.0e-3, beta: -0.3, gamma_dot_t_offset: 1.0e-4, phi0: 3}}
 phi: [0, 45, 90]
 n_frames: {N_FRAMES}
-pixels: 800
+pixels: 40000
 modes: 3
-counts: 1
+counts: 3
 seed: 7
 """
 

@@ -141,8 +141,8 @@ def test_errors_are_calibrated_and_those_of_independent_noise_stand_beside(run, 
     calibration = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
     table = pd.read_csv(folder / "parameters.csv").set_index("parameter")
     assert calibration["noise"] == "speckle"
-    # At rest there are 4000 pixels of an infinite number of photons, in the flow 800 of one photon each.
-    assert np.median(calibration["pixels"]) == pytest.approx({"rest": 4000, "flow": 800}[dataset], rel=0.3)
+    # At rest there are 4000 pixels of an infinite number of photons, in the flow 40000 of three photons each.
+    assert np.median(calibration["pixels"]) == pytest.approx({"rest": 4000, "flow": 40000}[dataset], rel=0.3)
     assert table.loc["contrast_0", "error"] > 1.5 * table.loc["contrast_0", "error_independent"]
     with xarray.open_datatree(folder / "posterior.nc", engine="h5netcdf") as tree:
         drawn = tree["independent"]["contrast_0"].to_numpy()
