@@ -73,4 +73,5 @@ def test_variables_of_jax_stay_outside(given, left):
     flags = found.pop("XLA_FLAGS")
     assert "multi_thread_eigen=false" in flags and "no_such_flag" not in flags
     kept = {name: value for name, value in cache_settings(ROOT).items() if name.startswith("JAX_")}
-    assert found == left | kept | {"JAX_ENABLE_X64": "1"}  # the library's own
+    ours = {"JAX_ENABLE_X64": "1", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    assert found == left | kept | ours

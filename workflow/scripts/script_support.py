@@ -44,8 +44,13 @@ for name in [name for name in os.environ if name.startswith(("JAX_", "XLA_"))]:
     if (name, os.environ[name]) != ("JAX_PLATFORMS", "cpu"):  # the one platform that every machine has
         del os.environ[name]
 # A job has the cores that its rule asks for; one thread also keeps the order of floating-point sums, and so the bits. XLA
-# reads the size of its pool of threads from NPROC alone.
-os.environ |= {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "NPROC": "1"}
+# reads the size of its pool of threads from NPROC alone. Processes of a posterior share a GPU, whose memory the first of them
+# would else take.
+os.environ |= {
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    "NPROC": "1",
+}
 # Snakemake gives the libraries of linear algebra the threads of the job, which takes them itself.
 os.environ |= dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
