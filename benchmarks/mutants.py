@@ -45,14 +45,18 @@ SEED = 1
 
 
 def mutants(room: str) -> list[MutationSpec]:
-    """Every change of a formula in a room."""
+    """Every change of a formula in a room. Numbers at the head of a module are limits that were chosen, and left alone."""
     specs = []
     for module in sorted(Path("homodyne_lib", room).rglob("*.py")):
         tree = get_ast_from_path(module)
         for name in OPERATORS:
             operator = get_operator(name)()
-            places = (place for node in ast_nodes(tree) for place in operator.mutation_positions(node))
-            specs += [MutationSpec(str(module), name, k, *place) for k, place in enumerate(places)]
+            places = ((node, place) for node in ast_nodes(tree) for place in operator.mutation_positions(node))
+            specs += [
+                MutationSpec(str(module), name, k, *place)
+                for k, (node, place) in enumerate(places)
+                if node.search_ancestor("funcdef")
+            ]
     return specs
 
 
