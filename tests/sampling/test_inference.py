@@ -419,8 +419,12 @@ def test_processes_are_started_where_they_pay():
     assert chain_processes(0, 0, **counts) == 1
 
 
+@pytest.mark.slow
 def test_four_shards_give_the_posterior_of_one():
-    """Means within 0.15 posterior sd, sds within 10 %: 4 and 2 errors of 1000 draws each."""
+    """Means within 0.15 posterior sd, sds within 10 %: 4 and 2 errors of 1000 draws each.
+
+    ``tests/workflow/test_shards.py`` compares two shards with one, in jobs.
+    """
     data = {"n": 60, "phi": (-40.0, 0.0, 30.0)}
     problem, _ = problem_of("static", **data)
     fit = fit_nlsq(problem, start=dict(zip(problem.names, TRUTH["static"], strict=True)), n_starts=0)
