@@ -423,7 +423,7 @@ def test_processes_are_started_where_they_pay():
 def test_four_shards_give_the_posterior_of_one():
     """Means within 0.15 posterior sd, sds within 10 %: 4 and 2 errors of 1000 draws each.
 
-    ``tests/workflow/test_shards.py`` compares two shards with one, in jobs.
+    ``tests/workflow/test_shards.py`` compares three shards with one, in jobs.
     """
     data = {"n": 60, "phi": (-40.0, 0.0, 30.0)}
     problem, _ = problem_of("static", **data)
