@@ -8,7 +8,7 @@ from pair_cases import case
 from white_noise import TRUTH, problem_of
 
 from homodyne_lib.likelihood.exact_sums import exact_sums
-from homodyne_lib.likelihood.strips import strips
+from homodyne_lib.likelihood.strips import STRIP_ROWS, strips
 from homodyne_lib.model import kernels
 from homodyne_lib.model.layouts import PairLayout
 
@@ -27,6 +27,7 @@ def dense_g1(params, experiment, angle, convention):
     [
         ("static", "spec", np.arange(20)),
         ("static", "spec", GAPPED),
+        ("static", "spec", np.arange(STRIP_ROWS + 1)),  # one strip, which is full
         ("laminar", "spec", GAPPED),
         ("laminar", "published", GAPPED),
     ],
@@ -39,6 +40,7 @@ def test_strips_are_the_kernels_at_each_pair_once(mode, convention, frames):
         g1[strip.rows, strip.columns] += strip.g1
         slopes[:, strip.rows, strip.columns] += strip.slopes
         count += strip.later.sum()
+        assert 0 < strip.rows.size <= STRIP_ROWS
         np.testing.assert_array_equal(strip.later, strip.g1 != 0.0)  # the kernels hold |g1| above zero
     assert count == frames.size * (frames.size - 1) // 2
     np.testing.assert_allclose(g1, np.triu(dense_g1(params, experiment, 1, convention), 1), atol=1e-13)
