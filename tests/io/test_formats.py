@@ -285,15 +285,20 @@ def test_cells_that_are_no_single_pairs_are_refused(tmp_path, make, axes, told):
     assert told in refused(path, wavevector_q=0.01)
 
 
-def test_dynamix_files_have_q_in_the_middle_of_a_ring_by_its_index(tmp_path):
-    n, record = 12, make_record(2, 12)
-    with h5py.File(tmp_path / "v1.h5", "w") as file:
+def dynamix(path, c2):
+    """Two matrices of 12 frames at q = 0.02 and 0.01 1/Å."""
+    with h5py.File(path, "w") as file:
         entry = file.create_group("entry_0000/dynamix/correlations")
         entry["q_index_min_max"] = [[3, 0.08, 0.12], [1, 0.28, 0.32], [2, 0.18, 0.22]]  # 1/nm, in any order
         two_times = entry.create_group("directions/direction_0000/2times_correlation")
         entry["directions/direction_0000/q_index"] = [2, 3]
-        two_times["ttcf"] = [age_lag(matrix, n - 1, n) for matrix in record.c2]
+        two_times["ttcf"] = [age_lag(matrix, 11, 12) for matrix in c2]
         two_times["age"], two_times["timeshift"] = (np.arange(11) + 0.5) * 0.1, np.arange(12)[:, None] * 0.1
+
+
+def test_dynamix_files_have_q_in_the_middle_of_a_ring_by_its_index(tmp_path):
+    record = make_record(2, 12)
+    dynamix(tmp_path / "v1.h5", record.c2)
     for k, q in enumerate((0.02, 0.01)):
         actual = read_two_time(tmp_path / "v1.h5", wavevector_q=q, dt=0.1)
         np.testing.assert_array_equal(np.triu(actual.c2[0], 1), np.triu(record.c2[k], 1))

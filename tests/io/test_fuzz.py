@@ -16,11 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from records import SELECTION, make_record
-from test_formats import FACILITY, matlab, nxxpcs, ring_file
+from test_formats import FACILITY, age_lag, correlator, dynamix, matlab, nxxpcs, ring_file
 from workflow_support import ROOT
 
 from homodyne_lib.io.canonical_file import write_correlations
 from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
+from homodyne_lib.io.formats.registry import FORMATS
 
 sys.path[:0] = [str(ROOT / "workflow" / "scripts")]
 
@@ -41,6 +42,12 @@ SOUND = {
         lambda path: shutil.copy(FACILITY / "esrf_id02_v2.h5", path),
         {"wavevector_q": 0.0055, "dt": DT, "end_frame": 9},
     ),
+    "esrf-dynamix": (lambda path: dynamix(path, RECORD.c2[:2]), {"wavevector_q": 0.01, "dt": 0.1}),
+    "xpcs-correlator": (
+        lambda path: correlator(path.parent, age_lag(RECORD.c2[0], 11, 12), 12).rename(path),
+        SELECTION,
+    ),
+    "scikit-beam": (lambda path: scikit_beam(path, RECORD.c2[:1]), SELECTION),
     "pychx": (lambda path: shutil.copy(FACILITY / "chx_ang_Res.h5", path), {"wavevector_q": 0.0055, "dt": DT}),
     "pychx rings": (lambda path: ring_file(path.parent, n=12).rename(path), SELECTION),
     "nxxpcs": (lambda path: nxxpcs(path, RECORD.c2), SELECTION),
@@ -48,6 +55,11 @@ SOUND = {
     "numpy": (lambda path: path.write_bytes(_npy(RECORD.c2[0])), SELECTION),
 }
 HDF5 = [layout for layout in SOUND if layout not in ("matlab", "numpy")]
+
+
+def scikit_beam(path: Path, c2: np.ndarray) -> None:
+    with h5py.File(path, "w") as file:
+        file["g2"], file["lag_steps"] = c2, np.arange(c2.shape[-1])
 
 
 def _npy(array: np.ndarray) -> bytes:
@@ -135,6 +147,11 @@ def judge(result: dict, what: object) -> None:
 
 def differs_silently(result: dict, record: dict) -> bool:
     return "digest" in result and result["digest"] != record["digest"] and result["notes"] == record["notes"]
+
+
+def test_every_layout_is_damaged():
+    layouts = {*FORMATS} - {"auto", "speckle-sim"}  # the latter is aps-legacy
+    assert {layout.partition(" ")[0] for layout in SOUND} == layouts
 
 
 # ---------------------------------------------------------------- bytes
