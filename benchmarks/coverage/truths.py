@@ -102,6 +102,7 @@ def replica(seed: int, group: str) -> dict:
         "estimator": fit.estimator,
         "p_value": None if fit.agreement is None else fit.agreement.p_value,
         "status": posterior.report.status,
+        "at_bound": any(parameter.at_bound for parameter in fit.parameters.values()),
         "share": posterior.report.shards[0].node_share,
     }
     return about | checks | {"quantities": {name: [*map(float, parts)] for name, parts in told.items()}}
@@ -148,10 +149,14 @@ def regimes_table(groups: dict[str, list]) -> str:
 
 def random_table(replicas) -> str:
     """Shares of intervals with the truth in them, the farthest of it, and the histogram of ranks."""
-    rates = [parts for one in replicas for name, parts in one["quantities"].items() if " at " in name]
-    true, value, error, mean, sd, below = np.array(rates, dtype=float).T
+    rates = [
+        [*parts, one["at_bound"]] for one in replicas for name, parts in one["quantities"].items() if " at " in name
+    ]
+    true, value, error, mean, sd, below, at_bound = np.array(rates, dtype=float).T
+    # The error of a fit at a bound is that of what the bound leaves free.
+    error = np.where(at_bound, np.nan, error)
     lines = [
-        f"{len(replicas)} records; rates with an error below a third of them.",
+        f"{len(replicas)} records; rates with an error below a third of them; fits without a parameter at a bound.",
         "",
         "| | rates | 95 % intervals | 68 % intervals | farthest [errors] | ranks: χ², p |",
         "|---|---|---|---|---|---|",
@@ -168,7 +173,7 @@ def random_table(replicas) -> str:
             square = float(np.sum((counts - expected) ** 2) / expected)
             ranks = f"{square:.1f}, {chi2.sf(square, RANKS - 1):.2g}: {' '.join(map(str, counts))}"
         shares = " | ".join(f"{part.mean():.3f}" for part in held)
-        lines.append(f"| {name} | {known.sum()} | {shares} | {pulls.max():.1f} | {ranks} |")
+        lines.append(f"| {name} | {known.sum()} | {shares} | {pulls.max(initial=0.0):.1f} | {ranks} |")
     rejected = [one["estimator"] == "least_squares" for one in replicas]
     failed = [one["status"] != "converged" for one in replicas]
     lines += ["", f"Least squares was quoted in {sum(rejected)}, and {sum(failed)} did not converge."]
