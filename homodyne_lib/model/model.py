@@ -40,9 +40,9 @@ class Model:
         """Whether the model has a flow."""
         return not is_static(self.analysis_mode)
 
-    def at_one_q(self) -> Model:
-        """The same model of one q, which has no power."""
-        return replace(self, q_exponent=BROWNIAN)
+    def of_rings(self, n_rings: int) -> Model:
+        """The same model for data at so many q; one q has no power."""
+        return self if n_rings > 1 else replace(self, q_exponent=BROWNIAN)
 
     def at_rest(self) -> Model:
         """The same model without flow."""

@@ -120,8 +120,7 @@ def _alone(record: Correlations, data: Compressed, quantiles: QuantileScaling, s
     """Fit of a part, as one of a record of it alone would be quoted."""
     fit = settings.fit
     per_angle = quantiles.per_angle(fit.per_angle_mode, settings.fourier_order)
-    model = fit.model if record.bins.rings.size > 1 else fit.model.at_one_q()
-    problem = make_problem(data, per_angle, model, record)
+    problem = make_problem(data, per_angle, fit.model.of_rings(record.bins.rings.size), record)
     limits = {"bounds": settings.bounds, "fixed": settings.fixed, "max_evaluations": settings.max_evaluations}
     # What is found alone must not hang on the other parts, unless there is no search.
     start = None if settings.starts else {name: fit.values[name] for name in problem.names}

@@ -67,7 +67,7 @@ def fitted(
         For settings that contradict the data or each other.
     """
     per_angle = quantiles.per_angle(per_angle_mode, fourier_order)
-    model = Model(analysis_mode, shear_convention, q_exponent if record.bins.rings.size > 1 else BROWNIAN)
+    model = Model(analysis_mode, shear_convention, q_exponent).of_rings(record.bins.rings.size)
 
     def fit(model, n_starts, **options):
         problem = make_problem(data, per_angle, model, record)

@@ -114,11 +114,11 @@ def test_a_contrast_that_rises_is_told_too():
 
 
 def test_long_records_of_few_pixels():
-    """200 frames are taken in groups of three. A contrast that falls by half has three times the excess that is found."""
-    how = AT_REST | dict(n_frames=200, pixels=1000)
+    """200 frames are taken in groups of three."""
+    how = AT_REST | dict(n_frames=200, pixels=2000)
     c2 = simulated(**how)
     assert not said_of(c2, how).detected
-    assert "drift" in said_of(faded(c2, 0.5), how).sentence
+    assert "drift" in said_of(faded(c2, 0.3), how).sentence
     assert said_of(with_frames(c2, slice(100, 110), 0.0), how).frames.tolist() == list(range(201, 211))
 
 
@@ -239,7 +239,7 @@ def test_patterns_are_as_large_as_the_noise_makes_them(kind):
         assert not misfit.apart.any()
         actual.append(list(misfit.excess.values()))
     slow = kind in ("incomplete", "hardly begun")
-    assert np.all(np.mean(actual, axis=0) < (5.0 if slow else 2.5))
+    assert np.all(np.mean(actual, axis=0) < (4.5 if slow else 2.5))
     assert np.mean(actual) > 0.5
 
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 import tables  # noqa: E402
 
 from homodyne_lib.io.formats.registry import FORMATS  # noqa: E402
-from homodyne_lib.model.parameters import ANALYSIS_MODES, PARAMETERS, parameter_names  # noqa: E402
+from homodyne_lib.model.parameters import ANALYSIS_MODES, PARAMETERS  # noqa: E402
 from homodyne_lib.model.scaling import per_angle_scaling  # noqa: E402
 from homodyne_lib.prepare.diagonal import apply_diagonal_correction  # noqa: E402
 from homodyne_lib.sampling.shards import MAX_SHARDS  # noqa: E402
@@ -30,7 +30,6 @@ PLAN = {
     "modes": 3,
     "seed": 1,
 }
-STATIC = parameter_names("static")
 
 
 def told(call, *arguments) -> str:
