@@ -213,8 +213,19 @@ def read_texts(file: File, path: str) -> list[str]:
 
 
 def read_attributes(file: File, path: str) -> dict[str, object]:
-    """Attributes of the object at `path`, texts as str; empty where there is no object."""
-    return {name: _decoded(value) for name, value in (_at(file, path).attrs.items() if holds(file, path) else ())}
+    """Attributes of the object at `path`, texts as str; empty where there is no object.
+
+    Raises
+    ------
+    InputError
+        When a damaged header names a type that does not exist.
+    """
+    if not holds(file, path):
+        return {}
+    try:
+        return {name: _decoded(value) for name, value in _at(file, path).attrs.items()}
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the attributes of {path} cannot be read ({error}); the file is damaged, copy it again.") from None
 
 
 def _decoded(value: object) -> object:

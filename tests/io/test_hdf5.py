@@ -15,6 +15,7 @@ from records import SELECTION, make_record
 
 from homodyne_lib.io.correlations import InputError
 from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
+from homodyne_lib.io.hdf5 import read_attributes
 from homodyne_lib.io.reader import read_two_time, two_time_headers
 
 MATRIX = "exchange/C2T_all/g2_00002"
@@ -245,6 +246,18 @@ def test_a_file_that_another_process_writes_is_told_alike(tmp_path):
         writer.stdin.close()
     assert "marked as open for writing: its writer still works" in told
     read_two_time(path, **SELECTION)
+
+
+def test_an_attribute_of_a_type_that_does_not_exist_is_refused(tmp_path):
+    path = tmp_path / "file.h5"
+    with h5py.File(path, "w", libver="earliest") as file:  # headers without a checksum
+        file.create_group("xpcs").attrs["note"] = "a text"
+    # The header of a text of any length: class 9, kind 1, encoding (1 is UTF-8, 2 and above are none), size 16.
+    head, *rest = path.read_bytes().split(b"\x19\x01\x01\x00\x10\x00\x00\x00")
+    assert len(rest) == 1
+    path.write_bytes(head + b"\x19\x01\x03\x00\x10\x00\x00\x00" + rest[0])
+    with h5py.File(path) as file, pytest.raises(InputError, match="the attributes of xpcs cannot be read .*copy it again"):
+        read_attributes(file, "xpcs")
 
 
 def test_a_truncated_file_is_told_with_its_sizes(tmp_path):
