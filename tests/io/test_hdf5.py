@@ -260,6 +260,12 @@ def test_an_attribute_of_a_type_that_does_not_exist_is_refused(tmp_path):
         read_attributes(file, "xpcs")
 
 
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file["a"], file[b"\xff"] = 1.0, 1.0
+    assert "holds a name that is no text; the file is damaged." in refused(tmp_path / "file.h5")
+
+
 def test_a_truncated_file_is_told_with_its_sizes(tmp_path):
     path = legacy(tmp_path)
     size = path.stat().st_size

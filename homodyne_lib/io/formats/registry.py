@@ -22,7 +22,7 @@ from homodyne_lib.io.formats import (
 )
 from homodyne_lib.io.formats.catalogue import Catalogue
 from homodyne_lib.io.formats.sample import read_sample, sample_texts
-from homodyne_lib.io.hdf5 import File, holds, open_hdf5
+from homodyne_lib.io.hdf5 import File, holds, list_names, open_hdf5
 from homodyne_lib.io.input_files import InputError, name_faults, read_start
 
 __all__ = ["FORMATS", "open_catalogue"]
@@ -113,7 +113,7 @@ def _content(file: File, fitting: list[str]) -> str:
         return "holds nothing"
     arrays = [f"{path} {shape}" for path, shape in _arrays(file).items()]
     if not arrays:
-        return f"holds {', '.join(sorted(file)) or 'nothing'}, and no array that could be c2"
+        return f"holds {', '.join(list_names(file, '/')) or 'nothing'}, and no array that could be c2"
     shown = "; ".join(arrays[:_SHOWN]) + ("; …" if len(arrays) > _SHOWN else "")
     return f"holds the arrays {shown}. If c2 is among them, homodyne_lib.write_c2 makes a file of it that can be read"
 
