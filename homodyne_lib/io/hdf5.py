@@ -225,7 +225,9 @@ def read_attributes(file: File, path: str) -> dict[str, object]:
     try:
         return {name: _decoded(value) for name, value in _at(file, path).attrs.items()}
     except (TypeError, ValueError) as error:
-        raise InputError(f"the attributes of {path} cannot be read ({error}); the file is damaged, copy it again.") from None
+        raise InputError(
+            f"the attributes of {path} cannot be read ({error}); the file is damaged, copy it again."
+        ) from None
 
 
 def _decoded(value: object) -> object:

@@ -13,29 +13,11 @@ import numpy as np
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import side_by_side
 from homodyne_lib.model import kernels
-from homodyne_lib.model.frames import usual_interval
+from homodyne_lib.model.frames import merge_size, usual_interval
 
-__all__ = ["MOST_FRAMES", "are_alike", "merge_size", "merged_frames"]
-
-MOST_FRAMES = 1500
-"""Frames of a record, above which they are merged."""
+__all__ = ["are_alike", "merged_frames"]
 
 _MOST_FALL = 0.03  # of u, from the first to the last of the frames that become one
-
-
-def merge_size(n_frames: int) -> int:
-    """How many frames become one: the smallest odd number that leaves at most ``MOST_FRAMES``.
-
-    Parameters
-    ----------
-    n_frames : int
-
-    Returns
-    -------
-    int
-    """
-    size = -(-n_frames // MOST_FRAMES)
-    return size + 1 - size % 2
 
 
 def are_alike(problem: Problem, values) -> bool:

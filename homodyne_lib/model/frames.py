@@ -5,14 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
+    "MOST_FRAMES",
     "consecutive_runs",
     "frame_offsets",
     "frame_ranges",
+    "merge_size",
     "missing_frames",
     "nearest_lag",
     "pairs_at_lag",
     "usual_interval",
 ]
+
+MOST_FRAMES = 1500
+"""Frames of a record, above which neighbours are merged for the noise and its metric: (M6) in docs/uncertainty.md."""
 
 
 def frame_offsets(frames, origin: int | None = None) -> np.ndarray:
@@ -68,6 +73,21 @@ def nearest_lag(frames, wanted: int) -> int:
 def usual_interval(frames) -> int:
     """Interval of most neighbouring frames [frame intervals]; others are gaps."""
     return int(np.bincount(np.diff(frames)).argmax())
+
+
+def merge_size(n_frames: int) -> int:
+    """How many neighbouring frames become one: the smallest odd number that leaves at most ``MOST_FRAMES``.
+
+    Parameters
+    ----------
+    n_frames : int
+
+    Returns
+    -------
+    int
+    """
+    size = -(-n_frames // MOST_FRAMES)
+    return size + 1 - size % 2
 
 
 def consecutive_runs(numbers) -> list[np.ndarray]:

@@ -11,8 +11,9 @@ import numpy as np
 from homodyne_lib.fitting.speckle_fit import SpeckleFit, fit_speckle
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
-from homodyne_lib.likelihood.merged_frames import are_alike, merge_size, merged_frames
+from homodyne_lib.likelihood.merged_frames import are_alike, merged_frames
 from homodyne_lib.likelihood.problem import Problem, make_problem
+from homodyne_lib.model.frames import merge_size
 from homodyne_lib.results.fit_records import agreement_record, calibration_record, fit_record, gain_in_words
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.scalings import QuantileScaling

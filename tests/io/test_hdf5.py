@@ -256,7 +256,10 @@ def test_an_attribute_of_a_type_that_does_not_exist_is_refused(tmp_path):
     head, *rest = path.read_bytes().split(b"\x19\x01\x01\x00\x10\x00\x00\x00")
     assert len(rest) == 1
     path.write_bytes(head + b"\x19\x01\x03\x00\x10\x00\x00\x00" + rest[0])
-    with h5py.File(path) as file, pytest.raises(InputError, match="the attributes of xpcs cannot be read .*copy it again"):
+    with (
+        h5py.File(path) as file,
+        pytest.raises(InputError, match=r"the attributes of xpcs cannot be read .*copy it again"),
+    ):
         read_attributes(file, "xpcs")
 
 

@@ -5,9 +5,10 @@ import pytest
 from records import make_record
 
 from homodyne_lib.likelihood import merged_frames as module
-from homodyne_lib.likelihood.merged_frames import merge_size, merged_frames
+from homodyne_lib.likelihood.merged_frames import merged_frames
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.model import kernels
+from homodyne_lib.model.frames import MOST_FRAMES, merge_size
 from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import per_angle_scaling
 
@@ -19,12 +20,12 @@ MEMBERS = [(0, 1, 2), (5, 6, 7), (8, 9, 10), (11, 12, 13)]  # rows; 6 and 7 stan
 @pytest.mark.parametrize(("n", "size"), [(3, 1), (1500, 1), (1501, 3), (4500, 3), (4501, 5), (8000, 7), (20000, 15)])
 def test_as_few_frames_as_needed_are_merged(n, size):
     assert merge_size(n) == size
-    assert n / size <= module.MOST_FRAMES
+    assert n / size <= MOST_FRAMES
 
 
 @pytest.fixture
 def problem(monkeypatch):
-    monkeypatch.setattr(module, "MOST_FRAMES", 5)
+    monkeypatch.setattr("homodyne_lib.model.frames.MOST_FRAMES", 5)
     record = make_record(2, NUMBERS.size, frames=NUMBERS, stator_rotor_gap=2e6, sigma=np.array([0.3, 0.6]))
     return make_problem(record, per_angle_scaling("individual", record.phi), Model("laminar_flow"))
 
@@ -76,7 +77,7 @@ def test_only_frames_that_differ_little_are_alike(problem, diffusion, strain_rat
 
 
 def test_a_short_record_stays_as_it_is(problem, monkeypatch):
-    monkeypatch.setattr(module, "MOST_FRAMES", NUMBERS.size)
+    monkeypatch.setattr("homodyne_lib.model.frames.MOST_FRAMES", NUMBERS.size)
     raw = np.ones((2, NUMBERS.size))
     same, diagonal = merged_frames(problem, None, raw)
     assert same is problem

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import homodyne_lib as hd
-from homodyne_lib.likelihood import merged_frames
 from homodyne_lib.model.curves import rate_slopes
 from homodyne_lib.results.fits import Fit
 
@@ -29,7 +28,7 @@ def fits(record):
     """With all frames, and with three merged."""
     whole = hd.fit(record)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merged_frames, "MOST_FRAMES", 60)
+        patch.setattr("homodyne_lib.model.frames.MOST_FRAMES", 60)
         return whole, hd.fit(record)
 
 
@@ -59,7 +58,7 @@ def test_photons_and_pixels_are_told_of_single_frames(fits):
 
 def test_the_posterior_is_sampled_with_the_frames_merged_as_for_the_fit(fits, tmp_path, monkeypatch):
     merged = fits[1]
-    monkeypatch.setattr(merged_frames, "MOST_FRAMES", 60)
+    monkeypatch.setattr("homodyne_lib.model.frames.MOST_FRAMES", 60)
     posterior = hd.sample(merged, chains=2, warmup=100, draws=300)
     assert posterior.report.shards[0].node_share > 0.95
     for name in TRUTH:

@@ -537,7 +537,7 @@ def test_the_methods_cite_what_was_used_and_nothing_else(flowing):
     ],
 )
 def test_the_methods_tell_whether_frames_were_merged(flowing, monkeypatch, merged_at, words):
-    monkeypatch.setattr("homodyne_lib.likelihood.merged_frames.MOST_FRAMES", 10)
+    monkeypatch.setattr("homodyne_lib.model.frames.MOST_FRAMES", 10)
     results = Dataset.read("flowing", paths_in(flowing))
     fit = replace(results.fit, agreement=SimpleNamespace(p_value=0.4), merged_at=merged_at)
     assert words in methods_text(replace(results, fit=fit))

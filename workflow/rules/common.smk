@@ -11,7 +11,7 @@ HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents
 sys.path[:0] = [str(HOUSE), str(HOUSE / "workflow" / "scripts")]
 
 from homodyne_lib.io.files import check_writable
-from homodyne_lib.likelihood.merged_frames import MOST_FRAMES, merge_size
+from homodyne_lib.model.frames import MOST_FRAMES, merge_size
 from homodyne_lib.model.scales import search_bounds
 from homodyne_lib.model.parameters import PARAMETERS, is_static
 from homodyne_lib.sampling.shards import chain_processes, shard_count

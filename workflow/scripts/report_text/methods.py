@@ -6,8 +6,8 @@ import numpy as np
 
 from homodyne_lib.fitting.certificate import Certificate
 from homodyne_lib.io.correlations import q_in_words
-from homodyne_lib.likelihood.merged_frames import merge_size
 from homodyne_lib.model.bins import Bins
+from homodyne_lib.model.frames import merge_size
 from homodyne_lib.model.kernels import BROWNIAN, get_shear_convention
 from report_text.dataset import Dataset
 from report_text.tables import RATE_FORMULAS, square_of_q
