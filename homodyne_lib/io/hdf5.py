@@ -59,7 +59,8 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[File]:
         try:
             with File(path, "r") as file:
                 yield file
-        except (OSError, RuntimeError, KeyError) as error:  # the three that h5py raises on damaged bytes
+        # What h5py raises on damaged bytes, the last on those of a name.
+        except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
             raise InputError(_fault(str(error.args[-1]))) from None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from records import SELECTION, make_record
 from test_formats import FACILITY, age_lag, correlator, dynamix, matlab, nxxpcs, ring_file
@@ -204,6 +204,9 @@ FUZZ = {
 
 @settings(max_examples=200, **FUZZ)
 @given(layout=st.sampled_from([*SOUND, OWN, OWN]), damage=BYTES)
+# Once tracebacks: an encoding that does not exist, an object that is not there under a name that is no text.
+@example(layout="nxxpcs", damage=("flip", [(0.7632022915470646, 1)]))
+@example(layout="nxxpcs", damage=("flip", [(0.43080421751542475, 7), (0.44619468665335726, 2)]))
 def test_damaged_bytes_end_in_a_sentence_or_in_a_record(reader, sound, layout, damage):
     check_bytes(reader, sound, layout, damage)
 
