@@ -194,7 +194,7 @@ def _pixels_note(calibration: NoiseCalibration, bin_pixels: ArrayLike | None) ->
     )
 
 
-def flow_test(static: NlsqFit, laminar: NlsqFit, n_frames: int) -> FlowTest:
+def flow_test(chi2_at_rest: float, laminar: NlsqFit, n_more: int, n_frames: int) -> FlowTest:
     """Ask whether the data need a flow at all, under the least favourable correlation of the noise.
 
     The drop of χ² from the static to the laminar fit is measured in residual variances. Entries of c2 that share a frame
@@ -203,17 +203,21 @@ def flow_test(static: NlsqFit, laminar: NlsqFit, n_frames: int) -> FlowTest:
 
     Parameters
     ----------
-    static, laminar : NlsqFit
-        Fits of the same data.
+    chi2_at_rest : float
+        Of the model without flow, fitted to the same data.
+    laminar : NlsqFit
+        With flow.
+    n_more : int
+        Free parameters that the flow adds; a flow whose parameters are all held counts as one.
     n_frames : int
 
     Returns
     -------
     FlowTest
     """
-    delta = max(static.chi2 - laminar.chi2, 0.0) / laminar.reduced_chi2
+    delta = max(chi2_at_rest - laminar.chi2, 0.0) / laminar.reduced_chi2
     effective = delta * 2.0 / (n_frames - 1)
-    freedom = laminar.n_free - static.n_free
+    freedom = max(n_more, 1)
     p_value = float(chdtrc(freedom, effective))
     detected = bool(p_value < THREE_SIGMA)
     verdict = "The data need a flow" if detected else "The shear rate is compatible with zero"
@@ -225,6 +229,6 @@ def flow_test(static: NlsqFit, laminar: NlsqFit, n_frames: int) -> FlowTest:
         detected=detected,
         sentence=(
             f"{verdict}: against a fit without flow χ² falls by {delta:.3g} residual variances, by {effective:.2g} if "
-            f"pairs that share a frame count once (p = {p_value:.2g} for {freedom} more parameters)."
+            f"pairs that share a frame count once (p = {p_value:.2g} for {freedom} more parameter{'s' * (freedom > 1)})."
         ),
     )

@@ -78,9 +78,16 @@ def fitted(
     misfit = misfit_report(problem, found, record.frames)
     result = fit_record(found, problem, record.sigma, misfit, quantiles.warnings_in(per_angle_mode))
     if model.has_flow:
-        # Without start values it needs a search, also where the configuration leaves that out.
-        _, static = fit(model.at_rest(), max(starts, 1), fixed={}, bounds={})
-        result = replace(result, flow_test=flow_test(static, found, len(record.frames)))
+        at_rest = model.at_rest()
+        held = {name: value for name, value in fixed.items() if name in at_rest.names}
+        if len(held) < len(at_rest.names):
+            # Without start values it needs a search, also where the configuration leaves that out.
+            limits = {name: limit for name, limit in bounds.items() if name in at_rest.names}
+            chi2 = fit(at_rest, max(starts, 1), fixed=held, bounds=limits)[1].chi2
+        else:
+            chi2 = make_problem(data, per_angle, at_rest, record).cost(at_rest.vector(held))
+        n_more = len({*model.names} - {*at_rest.names} - {*fixed})
+        result = replace(result, flow_test=flow_test(chi2, found, n_more, len(record.frames)))
         progress(result.flow_test.sentence)
     # A shape in the residuals may go with other frames; what the data leave open does not.
     if result.misfit.detected:

@@ -131,10 +131,10 @@ def test_flow_is_seen_where_there_is_one_and_not_where_there_is_none():
     static_view, _ = problem_of("static")
     c2, phi = white_noise_data("laminar_flow")
     blind = make_problem(record_of(c2, phi), with_flow.scaling, Model("static"))
-    assert flow_test(fit_nlsq(blind, n_starts=16), fit_nlsq(with_flow, n_starts=32), 60).detected
+    assert flow_test(fit_nlsq(blind, n_starts=16).chi2, fit_nlsq(with_flow, n_starts=32), 4, 60).detected
     c2, phi = white_noise_data("static")
     hopeful = make_problem(record_of(c2, phi), static_view.scaling, Model("laminar_flow"))
-    null = flow_test(fit_nlsq(static_view, n_starts=16), fit_nlsq(hopeful, n_starts=32), 60)
+    null = flow_test(fit_nlsq(static_view, n_starts=16).chi2, fit_nlsq(hopeful, n_starts=32), 4, 60)
     assert not null.detected
     assert "compatible with zero" in null.sentence
 

@@ -124,7 +124,7 @@ def outcome(results: Dataset) -> str:
             "**The shear rate is compatible with zero**: its mean over the record is below "
             f"{plain_number(limit, 2)} 1/s ({convention}) with 95 % probability. A flow lowers χ² by only "
             f"{test.delta_chi2_effective:.2g} residual variances, pairs that share a frame counted once, for "
-            f"{test.degrees_of_freedom} more parameters (p = {test.p_value:.2g})."
+            f"{test.degrees_of_freedom} more parameter{'s' * (test.degrees_of_freedom > 1)} (p = {test.p_value:.2g})."
         )
     return " ".join(text)
 
