@@ -85,7 +85,8 @@ def locks() -> list[Path]:
 def host_of_last_run() -> str | None:
     """The host that the newest log names in its head."""
     logs = sorted(Path(".snakemake/log").glob("*.snakemake.log"))
-    host = re.search(r"^ *Host: (\S+)", logs[-1].read_text(encoding="utf-8"), re.MULTILINE) if logs else None
+    head = logs[-1].read_text(encoding="utf-8", errors="replace") if logs else ""
+    host = re.search(r"^ *Host: (\S+)", head, re.MULTILINE)
     return host[1] if host else None
 
 

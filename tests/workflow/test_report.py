@@ -772,9 +772,28 @@ def test_the_summary_can_be_sorted_and_searched(tab, summary):
     tab.evaluate("document.querySelector('input').dispatchEvent(new Event('input'))")
     assert tab.evaluate(f"({names}).join(' ')") == "still"
     assert tab.evaluate("document.querySelector('output').textContent.trim()") == "1 of 3"
-    values = ["(2.1 ± 0.4) × 10⁵", "2045 ± 34", "(6.0 ± 0.1) × 10⁻⁴", "< 0.012 (95 %)", "1.07 misfit", "–", "11 × 100"]
-    found = tab.evaluate(f"JSON.stringify({json.dumps(values)}.map(numberIn))")
-    assert json.loads(found) == [pytest.approx(v) for v in (2.1e5, 2045, 6e-4, 0.012, 1.07)] + [None, 11]
+    cells = {
+        quantity(2.1e5, 4e4): 2.1e5,
+        quantity(6e-4, 1e-5): 6e-4,
+        quantity(-0.034, 0.002): -0.034,
+        "2045 ± 34": 2045,
+        "< 0.012 (95 %)": 0.012,
+        "1.07 misfit": 1.07,
+        "0.0054 – 0.0076 (2)": 0.0054,
+        "3 × 1024": 3,
+        "–": None,
+        "20240101_a": None,
+        "300K": None,
+    }
+    found = json.loads(tab.evaluate(f"JSON.stringify({json.dumps([*cells])}.map(numberIn))"))
+    assert dict(zip(cells, found, strict=True)) == pytest.approx(cells)
+    ordered = sorted(cells, key=lambda cell: (cells[cell] is None, cells[cell] or 0.0))
+    numbers = [cell for cell in ordered if cells[cell] is not None] + ["11 × 100", "11 × 400"]
+    shown = tab.evaluate(f"JSON.stringify({json.dumps(numbers[::-1])}.sort((a, b) => compare(a, b, 1)))")
+    value = cells | {"11 × 100": 11, "11 × 400": 11.1}
+    assert json.loads(shown) == sorted(numbers, key=value.get)
+    names = ["20240101_b", "300K_run2", "20240101_a", "300K_run1"]
+    assert json.loads(tab.evaluate(f"JSON.stringify({names}.sort((a, b) => compare(a, b, 1)))")) == sorted(names)
 
 
 def test_a_dataset_that_is_not_to_be_quoted_is_marked(tools):

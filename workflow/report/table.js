@@ -1,22 +1,21 @@
 // Sorts the table of the summary by a column, and shows the rows that hold some words. No row is lost without it.
 "use strict";
 
-// A number as the pages write it: "(2.1 ± 0.4) × 10⁵", "< 0.012 (95 %)", "11 × 100". NaN where a cell holds none.
+// A number as the pages write it: "(2.1 ± 0.4) × 10⁵", "< 0.012 (95 %)", "1.07 misfit", "3 × 1024" by its first. NaN where a
+// cell is none, as names that begin with digits are.
 function numberIn(text) {
-  const digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-  const plain = text.replace(/−/g, "-").replace(/⁻/g, "-").replace(/[⁰¹²³⁴-⁹]/g, (sign) => digits.indexOf(sign));
-  const found = plain.match(/^[(<\s]*(-?\d[\d.]*)/);
-  const power = plain.match(/× 10(-?\d+)$/);
-  return found ? Number(found[1]) * 10 ** (power ? Number(power[1]) : 0) : NaN;
+  const plain = (signs) => signs.replace(/[−⁻]/g, "-").replace(/[⁰¹²³⁴-⁹]/g, (sign) => "⁰¹²³⁴⁵⁶⁷⁸⁹".indexOf(sign));
+  const found = text.replace(/−/g, "-").match(/^[(<\s]*(-?\d[\d.]*(?:e[-+]?\d+)?)(?=[\s)]|$)/);
+  const power = text.match(/×\s10([⁻⁰¹²³⁴-⁹]+)$/);
+  return found ? Number(found[1]) * 10 ** (power ? Number(plain(power[1])) : 0) : NaN;
 }
 
 // Numbers by size, words by the alphabet; cells without a value last, whatever the direction.
 function compare(one, other, direction) {
   const empty = (text) => text === "–" || text === "";
   if (empty(one) || empty(other)) return empty(one) - empty(other);
-  const [a, b] = [numberIn(one), numberIn(other)];
-  if (Number.isNaN(a) || Number.isNaN(b)) return direction * one.localeCompare(other, undefined, { numeric: true });
-  return direction * (a - b);
+  const apart = numberIn(one) - numberIn(other);
+  return direction * (apart || one.localeCompare(other, undefined, { numeric: true }));
 }
 
 for (const table of document.querySelectorAll("table:has(thead)")) {

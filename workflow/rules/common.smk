@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from snakemake.utils import update_config
@@ -24,6 +25,9 @@ from row_files import paths_of
 from tables import read_datasets, read_extra_columns, unusual
 from terminal import take_over
 from user_yaml import read_settings
+
+BEGAN = time.time()
+"""When this run began, by which its logs are told from older ones."""
 
 
 def say(sentence):
@@ -135,6 +139,12 @@ def row_part(*columns):
     return lambda wildcards: {
         name: value for name, value in row_of(wildcards).items() if name in columns
     }
+
+
+def ingested(wildcards):
+    """What ingest leaves of a row; of one with a fault, what is never made."""
+    file = "refused" if wildcards.dataset in FAULTS else "ingested.h5"
+    return f"results/{wildcards.dataset}/{file}"
 
 
 def stamp_of_file(wildcards):
@@ -279,32 +289,47 @@ def minutes(start, per_million=0):
     )
 
 
+def unended():
+    """Jobs that this run has to do and that did not end well, whether they failed, were stopped or never began."""
+    return list(workflow.dag.needrun_jobs())
+
+
 def failures():
-    """What went wrong, one line a dataset: faults of rows, and errors in which logs end."""
+    """What went wrong, one line per dataset: faults of rows, and errors in which logs of this run end."""
     for name, fault in FAULTS.items():
         yield f"{name}: {one_line(fault)}"
-    for path in (
-        path
-        for name in SOUND
-        for path in sorted(Path(f"results/{name}/logs").glob("*.log"))
-    ):
-        for line in path.read_text(encoding="utf-8").splitlines()[-1:]:
+    logs = {
+        Path(path): job.wildcards_dict.get("dataset", "all datasets")
+        for job in unended()
+        for path in job.log
+    }
+    for path, name in sorted(logs.items()):
+        if name in FAULTS or not path.is_file() or path.stat().st_mtime < BEGAN:
+            continue
+        # A full disk may have cut a letter.
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for line in text.splitlines()[-1:]:
             if line.startswith(ERROR):
-                yield f"{path.parts[1]}: {line.removeprefix(ERROR)}"
+                yield f"{name}: {line.removeprefix(ERROR)}"
 
 
 def summarise_what_is_there():
     """After a failure: the summary of the finished datasets, and the sentences of those that failed.
 
-    Of a summary that cannot be written there is a sentence.
+    Of a summary that cannot be written there is a sentence. A run that was to make none knows nothing of other datasets.
     """
     from homodyne_lib.io.files import refusal
     from summarise import FILES, summarise
 
+    jobs = unended()
+    if not any("results/summary.html" in job.output for job in jobs):
+        return
     # A dataset may have failed in more than one job; each sentence counts.
     told = [line.split(": ", 1) for line in failures()]
+    waiting = {job.wildcards_dict.get("dataset") for job in jobs}
     states = {
         name: " ".join(text for failed, text in told if failed == name)
+        or "This dataset is not finished." * (name in waiting)
         for name in DATASETS
     }
     paths = {
@@ -314,11 +339,6 @@ def summarise_what_is_there():
     if CALIBRATION:
         for name, files in paths.items():
             files["calibration"] = CALIBRATION.format(dataset=name)
-    for name, files in paths.items():
-        if not states[name] and not all(
-            Path(path).is_file() for path in files.values()
-        ):
-            states[name] = "This dataset is not finished."
     try:
         summarise(
             paths,
@@ -333,6 +353,5 @@ def summarise_what_is_there():
             os.utime(path, (before, before))
     except (OSError, ValueError) as error:
         reason = refusal(error, "results")
-        if reason is None:
-            raise
-        print(f"summary: results cannot be written: {reason}", file=sys.stderr)
+        sentence = f"results cannot be written: {reason}" if reason else str(error)
+        print(f"summary: {sentence}", file=sys.stderr)

@@ -11,9 +11,12 @@ localrules:
 
 
 rule refuse:
-    """Take the place of ingest where a row cannot be analysed, and fail with the reason."""
+    """Take the place of ingest where a row cannot be analysed, and fail with the reason.
+
+    Its output is another: results stay those of their jobs, for the day when the row can be analysed again.
+    """
     output:
-        "results/{dataset}/ingested.h5",
+        "results/{dataset}/refused",
     log:
         "results/{dataset}/logs/ingest.log",
     wildcard_constraints:
@@ -107,7 +110,7 @@ rule ingest:
 rule correct_diagonal:
     """Replace the diagonal, where a frame meets itself and shot noise adds up; the raw one is kept beside it."""
     input:
-        "results/{dataset}/ingested.h5",
+        ingested,
     output:
         "results/{dataset}/c2.h5",
     log:

@@ -95,7 +95,7 @@ rule summarise:
         page=collect("results/{dataset}/report.html", dataset=SOUND),
         calibration=collect(CALIBRATION, dataset=SOUND),
         # No summary of all datasets without those whose rows have a fault: it is written when the run has failed.
-        refused=collect("results/{dataset}/ingested.h5", dataset=FAULTS),
+        refused=collect("results/{dataset}/refused", dataset=FAULTS),
         templates=collect(
             HOUSE / "workflow/report/{part}",
             part=["page.html", "page.css", "page.lua", "table.js"],

@@ -26,7 +26,8 @@ def said_by_terminal() -> None:
 def lines_of(path: str | os.PathLike, kind: str) -> list[str]:
     """What a log says after a certain beginning; nothing where there is no log yet."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        # A full disk may have cut a letter.
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
     return [line.removeprefix(kind) for line in text.splitlines() if line.startswith(kind)]

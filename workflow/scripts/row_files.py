@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def paths_of(row: dict[str, Any]) -> list[str]:
 def paths_from(table: str, cell: str) -> dict[str, Any]:
     """``path`` of the file of a row, and ``repeats``, those of further ones; a name with commas may be one of a file."""
     folder, names = Path(table).parent, pieces(cell)
-    if len(names) < 2 or (folder / cell).is_file():
+    if len(names) < 2 or os.path.isfile(folder / cell):  # unlike Path's, it takes names of any length
         return {"path": str(folder / cell)}
     first, *others = (str(folder / name) for name in names)
     return {"path": first, "repeats": others}

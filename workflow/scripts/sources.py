@@ -110,17 +110,17 @@ def environment() -> str:
 
 
 def stamp(path: str | Path) -> str | None:
-    """What differs when another file takes the place of an input, also an older one; None without a file.
+    """What differs when another file takes the place of an input, also an older one; None without a file that can be read.
 
     The digest of a small file; size [B] and age [s] of one whose reading would hold up every plan.
     """
     path = Path(path)
     try:
         status = path.stat()
-    except OSError:
+        if not S_ISREG(status.st_mode):
+            return None
+        if status.st_size < _SMALL:
+            return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except (OSError, ValueError):
         return None
-    if not S_ISREG(status.st_mode):
-        return None
-    if status.st_size < _SMALL:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     return f"{status.st_size} {int(status.st_mtime)}"

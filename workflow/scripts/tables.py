@@ -38,12 +38,21 @@ def _cells(path: str) -> list[tuple[int, list[str]]]:
         # Spreadsheets put a byte-order mark first and quote cells that hold a comma.
         with open(path, newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream, delimiter="\t")
-            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+            lines = [(reader.line_num, cells) for cells in reader]
     except OSError as error:
         raise ValueError(f"{path}: the table cannot be read ({error.strerror}); check its rights.") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is not a table of tab-separated UTF-8 text ({error}); save it as one.") from None
-    return [(number, cells) for number, cells in lines if any(cells) and not cells[0].startswith("#")]
+    last = 0
+    for number, cells in lines:
+        if any("\n" in cell or "\r" in cell for cell in cells):
+            raise ValueError(
+                f"{path}: in line {last + 1} a cell begins with a quotation mark that is not closed in this line; close it, or "
+                "leave it out."
+            )
+        last = number
+    stripped = [(number, [cell.strip() for cell in cells]) for number, cells in lines]
+    return [(number, cells) for number, cells in stripped if any(cells) and not cells[0].startswith("#")]
 
 
 def _lines(path: str, columns: dict[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
