@@ -52,7 +52,7 @@ SECTIONS = {
     ),
     7: (
         "contrast and offset of each angle",
-        "First values from quantiles of short and long lags, and four ways in which contrast and offset may depend "
+        "First values from quantiles of short and long lags, and five modes in which contrast and offset may depend "
         "on the angle. The estimates are in `prepare.quantiles`, the modes in `model.scaling`.",
     ),
     8: (

@@ -7,10 +7,10 @@ model          parameters, the physics of a pair of frames, the backend that com
 prepare        noise, diagonal, first contrast and offset of matrices of c2
 io             two-time files of every layout, and the canonical file
 simulation     movies of speckles with known parameters
-likelihood     from matrices and a model to the sums that fits and samplers need
-fitting        least squares
+likelihood     from matrices and a model to the sums and inner products that fits and samplers need
+fitting        least squares, and the fit in the metric of speckle noise
 sampling       consensus Monte Carlo
-uncertainty    error bars under the noise of speckles and photons; misfit
+uncertainty    error bars under the noise of speckles and photons; misfit; whether two fits, and parts, agree
 results        what result files hold, as objects that read and write them
 steps          the steps of an analysis, as the workflow and the interface take them
 figures        figures, and the numbers that they show
@@ -19,8 +19,8 @@ spec           the specification's modules under their own names; only this file
 =============  ==========================================================================
 
 The names of the specification are offered here; a module is imported when one of its names is used. They compute with JAX
-where it is installed and with NumPy where it is not. Importing the package switches JAX to double precision, unless the user
-has set it otherwise.
+where it is installed and with NumPy where it is not. ``fit`` and ``sample`` need JAX. Importing the package switches JAX to
+double precision, unless the user has set it otherwise.
 """
 
 from importlib import import_module
