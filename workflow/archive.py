@@ -19,6 +19,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,20 @@ def project_files(record: dict[str, Any]) -> Iterator[tuple[str, str | Path]]:
     yield from ((f"config/data/{file.name}", file) for file in files)
 
 
+def result_files(record: dict[str, Any]) -> Iterator[tuple[str, Path]]:
+    """(name, file) of what the last run made of a dataset; files of earlier settings may stand beside it."""
+    folder = Path("results", record["dataset"])
+    of_stages = [(f"logs/{stage}.log", f"benchmarks/{stage}.tsv") for stage in record["stages"]]
+    names = {*record["results"], "provenance.json", "figures", "curves", *chain.from_iterable(of_stages)}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        if path.is_symlink():
+            raise Refused(f"{path} is a link to {path.readlink()}; results are files, so delete it and make it again.")
+        known = names.intersection(part.as_posix() for part in (name, *name.parents))
+        if known and path.is_file() and not any(part.startswith(".") for part in name.parts):
+            yield name.as_posix(), path
+
+
 def content(record: dict[str, Any]) -> Iterator[tuple[str, str | Path]]:
     """(name in the archive, text or file) of all that is packed."""
     dataset, made, files = record["dataset"], record["code"], parts()
@@ -161,13 +176,8 @@ def content(record: dict[str, Any]) -> Iterator[tuple[str, str | Path]]:
     yield "reproduce.sh", REPRODUCE.format(**words, files=" ".join(record["results"]))
     for name, source in project_files(record):
         yield f"{PROJECT}/{name}", source
-    folder = Path("results", dataset)
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        if path.is_symlink():
-            raise Refused(f"{path} is a link to {path.readlink()}; results are files, so delete it and make it again.")
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            yield f"{RESULTS}/{name.as_posix()}", path
+    for name, path in result_files(record):
+        yield f"{RESULTS}/{name}", path
     for path in files:
         yield f"{SOURCES}/{path.relative_to(HOUSE).as_posix()}", path
     # What the report says of the code, so that it says the same when it is written again.

@@ -25,20 +25,23 @@ from page import render
 from report_text.tables import figure_block, markdown_table
 from report_text.wording import escape, grouped
 from schemas import schema
+from tables import check_name
 
 from homodyne_lib.figures.comparison import shrink, with_gaps
 from homodyne_lib.figures.data_figures import matrix_thumbnails
 from homodyne_lib.io.bin_selection import q_rings
 from homodyne_lib.io.correlations import Correlations
-from homodyne_lib.io.files import write_text
+from homodyne_lib.io.files import refusal, write_text
 from homodyne_lib.io.formats.catalogue import Catalogue
 from homodyne_lib.io.formats.registry import open_catalogue
 from homodyne_lib.io.reader import read_two_time
 from homodyne_lib.model.frames import pairs_at_lag
+from homodyne_lib.model.plurals import plural
 from homodyne_lib.prepare.entry_noise import estimate_sigma
 
 _SIDE = 60  # entries of a thumbnail
 _TOLERANCE = schema("datasets")["properties"]["q_tolerance"]["default"]
+_LONGEST = 90  # letters of a file's name in that of a dataset, which gets an ending and has a limit of its own
 _COLUMNS = ("q [1/Å]", "frames", "pixels a bin", "photons a pixel and frame", "φ [deg]")
 
 
@@ -124,15 +127,24 @@ def aligned(rows: list[list[str]]) -> str:
     return "\n" + "\n".join(f"  {line.rstrip()}" for line in lines) + "\n"
 
 
+def dataset_name(stem: str, ending: str) -> str:
+    """A name that the table of datasets takes, made of that of a file."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "_", stem)[:_LONGEST].strip("_") or "data"
+    try:
+        check_name(f"{stem}{ending}", "", ())
+    except ValueError:  # a folder of the workflow, or letters that repeat themselves
+        stem += "_data"
+    return f"{stem}{ending}"
+
+
 def table_rows(path: Path, rings: list[Ring], dt: float | None) -> list[dict[str, str]]:
     """Rows for the table of datasets, a ring each."""
-    stem = re.sub(r"[^A-Za-z0-9]+", "_", path.stem).strip("_") or "data"
     config = Path("config").resolve()
     file = path.resolve()
     rows = []
     for number, ring in enumerate(rings, start=1):
         row = {
-            "dataset": stem if len(rings) == 1 else f"{stem}_q{number}",
+            "dataset": dataset_name(path.stem, "" if len(rings) == 1 else f"_q{number}"),
             "file": os.path.relpath(file, config) if file.is_relative_to(Path.cwd()) else str(file),
             "analysis_mode": "static",
             "wavevector_q": ring.q_text,
@@ -145,9 +157,8 @@ def table_rows(path: Path, rings: list[Ring], dt: float | None) -> list[dict[str
 
 def describe(path: Path, catalogue: Catalogue, rings: list[Ring]) -> list[str]:
     """Sentences on the file as a whole."""
-    n_bins = len(catalogue.matrices)
-    plural = ["s" * (number > 1) for number in (n_bins, len(rings))]
-    lines = [f"Layout {catalogue.layout}, {n_bins} bin{plural[0]} in {len(rings)} ring{plural[1]} of q."]
+    bins = plural(len(catalogue.matrices), "bin")
+    lines = [f"Layout {catalogue.layout}, {bins} in {plural(len(rings), 'ring')} of q."]
     if catalogue.q is None:
         lines.append("The file states no wavevector; fill in wavevector_q [1/Å].")
     if catalogue.frame_time is None:
@@ -186,6 +197,16 @@ def page(path: Path, sentences: list[str], rings: list[Ring], rows: str, dt: flo
         return render("\n\n".join(parts), path.name, folder)
 
 
+def why_not(error: OSError | ValueError) -> str:
+    """The sentence on a page that cannot be written; an error of another kind is raised again."""
+    if is_told(error):
+        return str(error)
+    if not isinstance(error, OSError):
+        raise error
+    reason = refusal(error, Path(error.filename or "results").absolute().parent)
+    return reason or f"{error.strerror}; rename the file, or name another project with DIR=my-project."
+
+
 def main(arguments: list[str]) -> None:
     """Look, print, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -217,9 +238,12 @@ def main(arguments: list[str]) -> None:
     if len(good) > 1:
         every = ",".join(ring.q_text for ring in good)
         print(f"To fit all q together, write them in one row: {every} in wavevector_q.\n")
-    Path("results").mkdir(exist_ok=True)
-    target = Path("results", f"{path.stem}.inspect.html")
-    write_text(target, page(path, sentences, rings, rows, dt))
+    target = Path("results", f"{path.name}.inspect.html")
+    try:
+        target.parent.mkdir(exist_ok=True)
+        write_text(target, page(path, sentences, rings, rows, dt))
+    except (OSError, ValueError) as error:
+        sys.exit(f"inspect: there is no page with thumbnails: {why_not(error)}")
     print(f"Thumbnails: {target.resolve()}")
     if not good:
         sys.exit(1)

@@ -183,14 +183,28 @@ class PartsAgreement:
     power_error: float | None = field(default=None, metadata=OPTIONAL_KEY)
 
     @property
+    def _tests(self) -> list[PartsTest]:
+        return [test for test in (self.over_q, self.over_repeats) if test is not None]
+
+    @property
+    def made(self) -> list[PartsTest]:
+        """The tests that had something to compare."""
+        return [test for test in self._tests if test.degrees_of_freedom]
+
+    @property
+    def against(self) -> list[str]:
+        """What those say by which rates of parts differ by more than their errors."""
+        return [test.sentence for test in self._tests if test.rejected]
+
+    @property
     def rejected(self) -> bool:
         """Whether rates of parts differ by more than their errors."""
-        return any(test is not None and test.rejected for test in (self.over_q, self.over_repeats))
+        return bool(self.against)
 
     @property
     def sentence(self) -> str:
         """What the tests say."""
-        return " ".join(test.sentence for test in (self.over_q, self.over_repeats) if test is not None)
+        return " ".join(test.sentence for test in self._tests)
 
     @property
     def rings(self) -> list[PartFit]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from homodyne_lib.model.kernels import BROWNIAN
+from homodyne_lib.model.plurals import plural
 from homodyne_lib.results.fit_checks import PartFit, PartsAgreement, PartsTest
 from homodyne_lib.uncertainty.parts import Common, common_rates, power_of_q
 from homodyne_lib.uncertainty.two_fits import REJECTED
@@ -106,12 +107,16 @@ def _farthest(fits, names, common: Common, q_exponent) -> str:
 def _sentence(common: Common, rejected, of_q, farthest, fits, power, error) -> str:
     """What the test says, and what to do."""
     what = f"Fitted alone, the {len(fits)} {'q' if of_q else 'files'}"
+    gone = f" The decay rate goes with q to the power {power:.3g} ± {error:.2g}." if of_q and power is not None else ""
+    if common.degrees_of_freedom < 1 and gone:
+        return f"{what} leave nothing to compare, as two rates have a power of q between them whatever they are.{gone}"
     if common.degrees_of_freedom < 1:
         return f"{what} do not know their rates well enough to be compared."
-    numbers = f"χ² = {common.chi2:.3g} for {common.degrees_of_freedom} degrees of freedom, p = {common.p_value:.2g}"
+    freedom = plural(common.degrees_of_freedom, "degree of freedom", "degrees of freedom")
+    numbers = f"χ² = {common.chi2:.3g} for {freedom}, p = {common.p_value:.2g}"
     unknown = sum(len(fit.known) < len(fit.rates) for fit in fits)
-    left = f" {unknown} of them do not know every rate well enough to be compared." if unknown else ""
-    gone = f" The decay rate goes with q to the power {power:.3g} ± {error:.2g}." if of_q and power is not None else ""
+    do = "does" if unknown == 1 else "do"
+    left = f" {unknown} of them {do} not know every rate well enough to be compared." if unknown else ""
     if not rejected:
         return f"{what} have the same rates within their errors ({numbers}).{gone}{left}"
     todo = (

@@ -310,6 +310,22 @@ def test_results_changed_by_hand_are_refused(project):
     assert told.stderr.startswith("archive: results/rest/report.html was changed after it was made; delete it and ")
 
 
+def test_only_what_the_last_run_made_is_packed(tmp_path, monkeypatch):
+    """Files of other settings stay in the folder: a calibration, shards, logs of stages that there are no more."""
+    monkeypatch.chdir(tmp_path)
+    stages = ["simulate-2", "sample_shard.1-of-4", "write_report"]
+    known = {"dataset": DATASET, "results": {"nlsq.json": "", "c2.h5": ""}, "stages": dict.fromkeys(stages)}
+    packed = {"nlsq.json", "c2.h5", "provenance.json", "figures/rates.png", "curves/rates.csv"}
+    packed |= {f"logs/{stage}.log" for stage in stages} | {f"benchmarks/{stage}.tsv" for stage in stages}
+    old = {"calibration.json", "shards/1-of-4.npz", "logs/sample_posterior.log", "benchmarks/sample_shard.1-of-2.tsv"}
+    hidden = {"figures/.rates.png", ".report.abc/figures/rates.png"}
+    for name in packed | old | hidden:
+        (Path("results", DATASET) / name).parent.mkdir(parents=True, exist_ok=True)
+        (Path("results", DATASET) / name).touch()
+    found = dict(archive.result_files(known))
+    assert found == {name: Path("results", DATASET, name) for name in packed}
+
+
 @pytest.mark.parametrize("target", ["/etc/hostname", "../nlsq.json", "nowhere", "/etc"])
 def test_a_link_among_the_results_is_refused(project, record, tmp_path, monkeypatch, target):
     """What it leads to may be any file of the machine, and would be packed as if it were a result."""

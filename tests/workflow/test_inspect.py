@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -25,7 +26,7 @@ sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "workflow" / "scripts")]
 import tables  # noqa: E402
 
 with mock.patch.dict(os.environ):  # what a job sets in its process would stay in that of the tests
-    from inspect_file import main
+    from inspect_file import dataset_name, main
 
 
 def look(folder: Path, file: object) -> str:
@@ -86,7 +87,7 @@ def test_rows_of_each_ring_are_printed_and_can_be_read(two_rings, tmp_path):
 
 def test_page_has_a_picture_a_ring_and_is_complete_in_itself(two_rings, tmp_path):
     look(tmp_path, two_rings)
-    page = (tmp_path / "results" / "my run.inspect.html").read_text(encoding="utf-8")
+    page = (tmp_path / "results" / "my run.h5.inspect.html").read_text(encoding="utf-8")
     assert page.count("data:image/png") == 2
     assert "<b>bold" not in page and "http-equiv" not in page.lower()
 
@@ -112,6 +113,86 @@ def test_what_cannot_be_read_is_said_in_a_sentence(tmp_path):
     ):
         with pytest.raises(SystemExit, match=f"^inspect: .*{words}"):
             look(folder, file)
+
+
+def refuse(error: OSError):
+    """What raises an error in the place of any function."""
+
+    def refusing(*_, **__):
+        raise error
+
+    return refusing
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "function", "error", "words"),
+    [
+        (
+            "run.h5",
+            Path,
+            "mkdir",
+            PermissionError(errno.EACCES, "Permission denied", "results"),
+            "writing is not permi",
+        ),
+        ("run.h5", Path, "mkdir", FileExistsError(errno.EEXIST, "File exists", "results"), "File exists; rename"),
+        ("run.h5", os, "replace", OSError(errno.ENOSPC, "No space left"), "run.h5.inspect.html cannot be .*: no space"),
+        (f"{'run' * 70}.h5", os, "access", None, "File name too long; rename the file"),
+    ],
+)
+def test_a_page_that_cannot_be_written_hides_no_table(tmp_path, monkeypatch, name, owner, function, error, words):
+    write_aps_u(tmp_path / name, make_record(n_t=30))
+    monkeypatch.chdir(tmp_path)
+    # The owner of everything is permitted to write everywhere.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    if error:
+        monkeypatch.setattr(owner, function, refuse(error))
+    with (
+        redirect_stdout(StringIO()) as said,
+        pytest.raises(SystemExit, match=f"^inspect: there is no page .*: {words}"),
+    ):
+        main(["--directory", str(tmp_path), name])
+    assert "For config/datasets.tsv" in said.getvalue() and "\tstatic\t0.01\t" in said.getvalue()
+
+
+def test_an_error_of_ours_is_no_reason_for_a_missing_page(tmp_path, monkeypatch):
+    write_aps_u(tmp_path / "run.h5", make_record(n_t=30))
+    monkeypatch.setattr("inspect_file.page", refuse(ValueError("a defect")))
+    with pytest.raises(ValueError, match=r"^a defect$"):
+        look(tmp_path, tmp_path / "run.h5")
+
+
+def test_files_that_differ_in_their_suffix_have_a_page_each(tmp_path):
+    for name in ("run.h5", "run.hdf"):
+        write_aps_u(tmp_path / name, make_record(n_t=30))
+        look(tmp_path, tmp_path / name)
+    assert {path.name for path in (tmp_path / "results").iterdir()} == {
+        "run.h5.inspect.html",
+        "run.hdf.inspect.html",
+    }
+
+
+@pytest.mark.parametrize("ending", ["", "_q1", "_q999"])
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("my run", "my_run"),
+        ("µ", "data"),
+        ("logs", None),
+        ("Benchmarks", None),
+        ("a" * 30, None),
+        ("ab" * 45, None),
+        ("run_" * 60, None),
+        ("0123456789_" * 20, None),
+        ("_".join(map(str, range(99))), None),
+    ],
+)
+def test_the_table_takes_the_name_that_a_row_gets(tmp_path, stem, name, ending):
+    found = dataset_name(stem, ending)
+    assert found.startswith(stem[:4].replace(" ", "_")) or name == "data"
+    assert name is None or found == f"{name}{ending}"
+    table = tmp_path / "datasets.tsv"
+    table.write_text(f"dataset\n{found}\n", encoding="utf-8")
+    assert list(tables.read_datasets(str(table))) == [found]
 
 
 def test_a_ring_that_cannot_be_read_hides_no_other(two_rings, tmp_path):
@@ -141,4 +222,4 @@ def test_frames_that_are_missing_are_an_empty_stripe_at_their_time(two_rings, tm
         for name in file["exchange/C2T_all"]:
             file["exchange/C2T_all"][name][10], file["exchange/C2T_all"][name][:, 10] = 0, 0
     assert "Frames without values were left out: 11." in look(tmp_path, two_rings)
-    assert "39 frames" in (tmp_path / "results" / "my run.inspect.html").read_text(encoding="utf-8")
+    assert "39 frames" in (tmp_path / "results" / "my run.h5.inspect.html").read_text(encoding="utf-8")

@@ -52,11 +52,12 @@ from report_text.sentences import (
     subject,
 )
 from report_text.tables import model_text, parameter_table, provenance_text, rate_table
-from report_text.wording import escape, plain_number
+from report_text.wording import escape, plain_number, quantity
 
 from homodyne_lib.figures.comparison import angular_decays, compare
 from homodyne_lib.io.canonical_file import read_correlations
-from homodyne_lib.results.fit_checks import MisfitReport
+from homodyne_lib.results.fit_checks import MisfitReport, PartFit
+from homodyne_lib.results.parts_words import parts_agreement
 
 SECTIONS = [
     "Verdict",
@@ -207,16 +208,31 @@ def test_no_temporary_files_stay_behind(page, flowing):
     assert not [file for file in flowing.iterdir() if file.name.startswith(".")]
 
 
-def test_a_cell_that_fails_is_named(tools, page, flowing, tmp_path):
+def notebook_that_fails(folder):
+    """The report's with one cell, which fails."""
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     cell = next(cell for cell in notebook["cells"] if cell["id"] == "title")
     cell["source"] = ["1 / 0"]
     notebook["cells"] = [notebook["cells"][0], cell]
-    broken = tmp_path / "broken.ipynb"
+    broken = folder / "broken.ipynb"
     broken.write_text(json.dumps(notebook), encoding="utf-8")
+    return broken
+
+
+def test_a_cell_that_fails_is_named(tools, page, flowing, tmp_path):
+    broken = notebook_that_fails(tmp_path)
     with pytest.raises(ValueError, match="cell 'title' with ZeroDivisionError: division by zero"):
         write_page(tools, flowing, notebook=broken)
     assert (flowing / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_braces_in_the_name_of_a_folder_are_no_parameters(tools, tmp_path):
+    folder = tmp_path / "{dataset} {run1} }{"
+    folder.mkdir()
+    with pytest.raises(ValueError, match="cell 'title' with ZeroDivisionError"):
+        write_page(tools, folder, notebook=notebook_that_fails(folder))
+    # Papermill has written nothing elsewhere.
+    assert [path.name for path in tmp_path.rglob("*")] == [folder.name, "broken.ipynb"]
 
 
 @pytest.mark.slow
@@ -225,6 +241,8 @@ def test_one_angle_and_no_flow_make_a_page_too(tools, tmp_path):
     found = texts(write_page(tools, tmp_path))
     assert found["h2"] == SECTIONS
     assert any("There is one angle" in paragraph for paragraph in found["p"])
+    described = " ".join(image["alt"] for image in PageTexts((tmp_path / "report.html").read_text("utf-8")).images)
+    assert "at 1 angle over both times" in described and not re.search(r"\b1 (angles|lags|parameters)", described)
     assert {file.stem for file in (tmp_path / "figures").iterdir()} == FIGURES - {"angles", "shards"}
 
 
@@ -596,6 +614,9 @@ def test_sentences_name_all_q_and_files(rings):
         in methods
     )
     assert "offset $O$ were free at each angle of each $q$ and repeat, and projected out" in methods
+    alone = [PartFit(q, None, {"D": 1e3}, {"D": 20.0}, ["D"], q / Q, 0.0, 1.0, True) for q in RINGS[:2]]
+    tested = replace(results.fit, parts=parts_agreement(alone, 5.0, 2.0))
+    assert "for 1 degree of freedom, p = " in methods_text(replace(results, fit=tested))
     model, facts = (
         model_text(results),
         provenance_text(results, {"commit": "", "command": "", "row": "", "config": "", "versions": {}}),
@@ -728,6 +749,41 @@ def test_the_summary_has_thumbnails_and_a_figure_a_column(summary):
     assert all(image["src"].startswith("data:image/png;base64,") for image in images)
     # D at mid-record and the three parameters that both datasets with a temperature have.
     assert images[-1]["alt"] == f"Points with error bars: 4 quantities of 2 datasets against {TEMPERATURE}."
+
+
+def test_a_dataset_may_be_called_like_the_figure_of_a_trend(tools, tmp_path):
+    """Its picture is its own, and no two elements of the page have one id."""
+    folders = {name: tmp_path / name for name in ("trend-q", "trend-0")}
+    for k, folder in enumerate(folders.values()):
+        folder.mkdir()
+        write_results(folder, "static", rings=(Q * (1 + k),))
+    tools.summarise(
+        {name: paths_in(folder) for name, folder in folders.items()},
+        tmp_path / "summary.html",
+        tmp_path / "summary.csv",
+        columns={"trend-q": {"T": 290.0}, "trend-0": {"T": 300.0}},
+        failures={},
+    )
+    page = (tmp_path / "summary.html").read_text(encoding="utf-8")
+    images = PageTexts(page).images
+    assert len({image["src"] for image in images}) == len(images) == 4
+    assert [image["alt"].split()[0] for image in images] == ["Data", "Data", "Points", "Points"]
+    ids = re.findall(r'\sid="([^"]*)"', page)
+    assert len({*ids}) == len(ids) > 4
+    assert "2 datasets." in texts(page)["p"]
+
+
+@pytest.mark.parametrize(
+    ("failures", "total"), [({}, "1 dataset."), ({"a": "This is no file."}, "0 of 1 dataset is finished.")]
+)
+def test_the_table_of_the_summary_has_all_columns_with_or_without_a_finished_dataset(tools, tmp_path, failures, total):
+    write_results(tmp_path, "static")
+    pages = tmp_path / "summary.html", tmp_path / "summary.csv"
+    tools.summarise({"a": paths_in(tmp_path)}, *pages, columns={"a": {"T": 290.0}}, failures=failures)
+    assert total in texts(pages[0].read_text(encoding="utf-8"))["p"]
+    rows = pd.read_csv(pages[1])
+    assert tuple(rows.columns) == (*tools.SUMMARY, "T")
+    assert list(rows["T"]) == [290.0] and list(rows["status"]) == [failures.get("a", "finished")]
 
 
 @pytest.mark.slow

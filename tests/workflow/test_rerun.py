@@ -216,6 +216,20 @@ def test_an_older_large_measurement_is_another(tmp_path, monkeypatch):
     assert sources.stamp(tmp_path / "gone.h5") is None
 
 
+def test_a_file_that_cannot_be_read_has_no_stamp(tmp_path, monkeypatch):
+    """The plan goes on, and the survey says why."""
+    file = tmp_path / "small.h5"
+    file.write_bytes(b"12345")
+    assert sources.stamp(file) is not None
+    assert sources.stamp(tmp_path / "a\0b.h5") is None and sources.stamp(tmp_path) is None
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert sources.stamp(file) is None
+
+
 def test_a_cell_and_another_description_rerun_each_their_dataset(house, project):
     file = project / "config/flow.yaml"
     with (

@@ -41,6 +41,16 @@ def test_files_with_commas_between_them_are_repeats(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "names", [[f"{k}{'x' * 63}.h5" for k in range(6)], [f"/measured/in/spring/run_{k:03}.h5" for k in range(60)]]
+)
+def test_many_repeats_are_no_file_name_that_is_too_long(tmp_path, names):
+    paths = [str(tmp_path / name) for name in names]
+    assert {len(name) for name in names} in ({67}, {30})
+    found = row_files.paths_from(str(tmp_path / "datasets.tsv"), ",".join(names))
+    assert found == {"path": paths[0], "repeats": paths[1:]}
+
+
+@pytest.mark.parametrize(
     ("cell", "words"),
     [
         ("0.005:0.01", "a simulation has no q to choose from; list numbers in wavevector_q"),

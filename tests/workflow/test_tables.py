@@ -260,6 +260,25 @@ def test_comments_blank_lines_and_what_spreadsheets_add_are_no_rows(tmp_path):
     assert list(rows) == ["d"] and rows["d"]["phi_ranges"] == "-10:10,85:95"
 
 
+@pytest.mark.parametrize(
+    ("row", "number"),
+    [
+        (0, 2),  # as the first row
+        (1, 3),
+        (2, 4),  # after the last
+    ],
+)
+def test_a_quotation_mark_that_stays_open_swallows_no_rows(tmp_path, row, number):
+    """A comment may hold one too."""
+    path = Path(table(tmp_path, ROW, ROW | {"dataset": "e"}))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines.insert(1 + row, '# note\t"as in spring')
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert told(tables.read_datasets, str(path)).startswith(
+        f"{path}: in line {number} a cell begins with a quotation mark that is not closed"
+    )
+
+
 NAMES = {
     # name of the fault: what differs in the row, what is told after path and line
     "slash": ({"dataset": "a/b"}, r"dataset is 'a/b'; it must be of the form ^[A-Za-z0-9_][A-Za-z0-9_-]*$. Name of"),

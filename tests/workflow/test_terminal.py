@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from job_log import lines_of
 from snakemake.logging import LogEvent
 from terminal import Terminal
 from workflow_support import RUN, environment, make_project, snakemake
@@ -83,6 +84,13 @@ def test_a_fault_is_told_once_and_in_the_end(terminal, tmp_path, monkeypatch):
         "a: the file is torn",
         f"b: ingest ended without a sentence (OUT_OF_MEMORY); see {killed}",
     ]
+
+
+def test_a_log_that_ends_within_a_letter_is_read(tmp_path):
+    """A full disk may have cut it."""
+    (tmp_path / "job.log").write_bytes(b"Result: 3 angles\nError: \xcf")
+    assert lines_of(tmp_path / "job.log", "Result: ") == ["3 angles"]
+    assert lines_of(tmp_path / "job.log", "Error: ") == ["\ufffd"]
 
 
 def test_a_job_that_is_tried_again_and_succeeds_has_no_fault(terminal, tmp_path, monkeypatch):

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from report_text.tables import agreement_text
 from report_text.wording import alongside, grouped, interval, latex, one_line, pdg_decimals, plain_number, quantity
+
+from homodyne_lib.model.plurals import plural
+from homodyne_lib.results.fit_checks import PartFit
+from homodyne_lib.results.parts_words import parts_agreement
+from homodyne_lib.results.sampler_reports import Agreement
 
 
 @pytest.mark.parametrize(
@@ -60,6 +66,23 @@ def test_an_interval_and_an_exact_number_read_alike():
 )
 def test_latex_says_the_same(text, expected):
     assert latex(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 q of all quantities"), (1, "1 quantity"), (2, "2 q of all quantities")]
+)
+def test_one_of_a_thing_has_its_singular(number, words):
+    assert plural(number, "quantity", "q of all quantities") == words
+    assert plural(number, "angle") == f"{number} angle{'' if number == 1 else 's'}"
+
+
+def test_tests_of_agreement_count_one_degree_of_freedom():
+    assert " for 1 degree of freedom (p" in agreement_text(Agreement(chi2=1.0, dof=1, p_value=0.3))
+    fits = [PartFit(None, k, {"D": 1e3}, {"D": 20.0}, ["D"] * (k < 2), 1.0, 0.0, 1.0, True) for k in range(4)]
+    for n, words in ((3, "1 of them does not know every rate"), (4, "2 of them do not know every rate")):
+        sentence = parts_agreement(fits[:n], 5.0, 2.0).sentence
+        assert words in sentence and "for 1 degree of freedom, p" in sentence
+    assert "for 2 degrees of freedom, p" in parts_agreement([*fits[:2], fits[0]], 5.0, 2.0).sentence
 
 
 def test_large_counts_are_grouped():

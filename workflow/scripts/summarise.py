@@ -13,7 +13,7 @@ from report_text.sentences import RATE_SYMBOLS, flow_found, sound, warnings_of
 from report_text.tables import figure_block, markdown_table
 from report_text.wording import escape, quantity
 from scipy.stats import circmean
-from tables import SAMPLE, value_columns
+from tables import SAMPLE, SUMMARY, value_columns
 
 from homodyne_lib.figures import result_figures
 from homodyne_lib.figures.comparison import shrink, with_gaps
@@ -23,6 +23,7 @@ from homodyne_lib.io.hdf5 import open_hdf5
 from homodyne_lib.model.frames import frame_offsets
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
+from homodyne_lib.model.plurals import plural
 from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.uncertainty.two_fits import REJECTED
 
@@ -85,9 +86,10 @@ def thumbnail(results, path_to_c2, folder):
     drawn = result_figures.thumbnail(shrink(c2, -(-len(c2) // _THUMBNAIL)), results.rate_times, curves)
     words = "Data at the first angle, and the diffusion coefficient over time"
     words += " and the shear rate over time" if len(curves) > 1 else ""
-    return figure_block(
-        drawn, folder, results.dataset, "", f"{words}; the report has them with numbers.", vectors=False, lazy=True
-    ).strip()
+    words += "; the report has them with numbers."
+    # A dataset may be called like the figure of a trend.
+    name = f"thumbnail-{results.dataset}"
+    return figure_block(drawn, folder, name, "", words, vectors=False, lazy=True).strip()
 
 
 def _rate_cell(row, curve):
@@ -195,7 +197,8 @@ def trend(rows, column, values, folder, stem, together):
         f"Posterior means ± standard deviations of {len(chosen)} datasets against {escape(column)}; open symbols are "
         "datasets whose report says not to quote them. Parameters of which a dataset knows only combinations are left out."
     )
-    words = f"Points with error bars: {len(quantities)} quantities of {len(chosen)} datasets against {column}."
+    number = plural(len(quantities), "quantity", "quantities")
+    words = f"Points with error bars: {number} of {len(chosen)} datasets against {column}."
     return heading + figure_block(drawn, folder, stem, caption, words, vectors=False)
 
 
@@ -220,7 +223,10 @@ def summarise(paths, path_to_page, path_to_table, *, columns, failures):
                 rows.append(key_numbers(results))
                 pictures[name] = thumbnail(results, files["c2"], folder)
                 together[name] = only_together(results)
-        total = f"{len(rows)} of {len(paths)} datasets are finished." if failed else f"{len(rows)} datasets."
+        total = f"{plural(len(rows), 'dataset')}."
+        if failed:
+            verb = "is" if 1 in (len(rows), len(paths)) else "are"
+            total = f"{len(rows)} of {plural(len(paths), 'dataset')} {verb} finished."
         parts = ["# Summary", total]
         if failed:
             told = [f"- **{escape(row['dataset'])}**: {escape(row['status'])}" for row in failed]
@@ -234,7 +240,8 @@ def summarise(paths, path_to_page, path_to_table, *, columns, failures):
             if len({value[column] for value in stated.values()}) > 1:
                 parts.append(trend(rows, column, stated, folder, stem, together))
         page = render("\n\n".join(parts), "Summary of two-time correlations", folder, sortable=True)
-    table = pd.DataFrame([row | columns.get(row["dataset"], {}) for row in [*rows, *failed]])
+    lines = [row | columns.get(row["dataset"], {}) for row in [*rows, *failed]]
+    table = pd.DataFrame(lines, columns=[*SUMMARY, *headers])
     with replacing(path_to_table) as temporary:
         # Counts stay whole where a failed dataset has none.
         table.convert_dtypes().to_csv(temporary, index=False)

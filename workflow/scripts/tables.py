@@ -47,8 +47,8 @@ def _cells(path: str) -> list[tuple[int, list[str]]]:
     for number, cells in lines:
         if any("\n" in cell or "\r" in cell for cell in cells):
             raise ValueError(
-                f"{path}: in line {last + 1} a cell begins with a quotation mark that is not closed in this line; close it, or "
-                "leave it out."
+                f"{path}: in line {last + 1} a cell begins with a quotation mark that is not closed in this line; close it, "
+                "or leave it out."
             )
         last = number
     stripped = [(number, [cell.strip() for cell in cells]) for number, cells in lines]
@@ -129,7 +129,7 @@ _FOLDERS = ("benchmarks", "logs")
 _PERIODIC = re.compile(r"(.+)\1{19,99}$")
 
 
-def _check_name(name: str, where: str, others: Iterable[str]) -> None:
+def check_name(name: str, where: str, others: Iterable[str]) -> None:
     """Refuse what cannot be the name of a dataset and of its folder."""
     kind = {"properties": {"dataset": schema("datasets")["properties"]["dataset"]}, "required": ["dataset"]}
     for error in Validator(kind).iter_errors({"dataset": name} if name else {}):
@@ -170,7 +170,7 @@ def read_datasets(path: str, extra: Iterable[str] = ()) -> dict[str, dict[str, A
     rows: dict[str, dict[str, Any]] = {}
     for where, cells in _lines(path, columns | {name: {} for name in extra}):
         name = cells.get("dataset", "")
-        _check_name(name, where, rows)
+        check_name(name, where, rows)
         row = {key: _typed(text, columns[key].get("type")) for key, text in cells.items() if key in columns}
         try:
             _check_row(row, where, {key: _typed(cells[key], "number") for key in extra if key in cells})

@@ -58,9 +58,13 @@ def run_notebook(path_to_notebook, folder, parameters):
     }
     write_kernel_spec(jupyter / "kernels" / KERNEL_NAME)
     try:
+        # It formats paths with the parameters; a brace in the name of a folder is none of theirs.
+        notebook, output = (
+            str(path).replace("{", "{{").replace("}", "}}") for path in (path_to_notebook, folder / "report.ipynb")
+        )
         return papermill.execute_notebook(
-            path_to_notebook,
-            folder / "report.ipynb",
+            notebook,
+            output,
             parameters=parameters,
             kernel_name=KERNEL_NAME,
             progress_bar=False,

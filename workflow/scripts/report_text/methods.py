@@ -9,6 +9,7 @@ from homodyne_lib.io.correlations import q_in_words
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.frames import merge_size
 from homodyne_lib.model.kernels import BROWNIAN, get_shear_convention
+from homodyne_lib.model.plurals import plural
 from report_text.dataset import Dataset
 from report_text.tables import RATE_FORMULAS, square_of_q
 from report_text.wording import grouped, plain_number
@@ -104,9 +105,10 @@ def _shared(results: Dataset) -> str:
     if len(bins.groups) == 1:
         return ""
     about = "" if results.fit.q_exponent == BROWNIAN else rf", with $q_0$ = {bins.reference_q:.4g}\u00a0Å⁻¹"
-    tests = [] if parts is None else [test for test in (parts.over_q, parts.over_repeats) if test is not None]
+    tests = [] if parts is None else parts.made
     told = " and ".join(
-        rf"$\chi^2$ = {test.chi2:.3g} for {test.degrees_of_freedom} degrees of freedom, p = {test.p_value:.2g}"
+        rf"$\chi^2$ = {test.chi2:.3g} for "
+        f"{plural(test.degrees_of_freedom, 'degree of freedom', 'degrees of freedom')}, p = {test.p_value:.2g}"
         for test in tests
     )
     compared = f", which was compared with fits of each alone ({told})" if told else ""
@@ -147,7 +149,7 @@ def _metric(results: Dataset, cite: _Citations) -> str:
     if agreement is None:
         return ""
     quoted = "this fit is quoted" if results.fit.estimator == "speckle" else "least squares is quoted"
-    weighted, n = results.fit.speckle or results.fit, merge_size(results.times.size)
+    weighted, n = results.fit.speckle or results.fit, merge_size(len(results.header["frames"]))
     merged = "" if weighted.merged_at is None else f" with each {n} neighbouring frames merged to one and"
     return (
         f" From there the model was fitted{merged} with pairs weighted by the covariance that speckles and photons "

@@ -9,6 +9,7 @@ from homodyne_lib.io.correlations import q_in_words
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import RATE_UNITS
+from homodyne_lib.model.plurals import plural
 from homodyne_lib.results.calibrations import Calibration
 from homodyne_lib.results.fits import Fit
 from report_text.dataset import Dataset
@@ -124,7 +125,7 @@ def outcome(results: Dataset) -> str:
             "**The shear rate is compatible with zero**: its mean over the record is below "
             f"{plain_number(limit, 2)} 1/s ({convention}) with 95 % probability. A flow lowers χ² by only "
             f"{test.delta_chi2_effective:.2g} residual variances, pairs that share a frame counted once, for "
-            f"{test.degrees_of_freedom} more parameter{'s' * (test.degrees_of_freedom > 1)} (p = {test.p_value:.2g})."
+            f"{plural(test.degrees_of_freedom, 'more parameter')} (p = {test.p_value:.2g})."
         )
     return " ".join(text)
 

@@ -13,6 +13,7 @@ from homodyne_lib.figures.style import WIDTH_NARROW
 from homodyne_lib.model.frames import frame_ranges, missing_frames
 from homodyne_lib.model.kernels import BROWNIAN, convention_in_words, get_shear_convention
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
+from homodyne_lib.model.plurals import plural
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.sampler_reports import MAX_DIVERGED, MAX_R_HAT, MIN_BFMI, MIN_ESS, Agreement, SamplerReport
 from report_text.dataset import Dataset
@@ -217,11 +218,9 @@ def shard_table(results: Dataset) -> str:
 
 def agreement_text(agreement: Agreement) -> str:
     """Say whether shards agree, from their test in cmc.json."""
-    chi2, freedom, p_value = agreement.chi2, agreement.dof, agreement.p_value
-    return (
-        f"Agreement of the shards: χ² = {plain_number(chi2, 3)} for {freedom} degrees of freedom "
-        f"(p = {plain_number(p_value, 2)})."
-    )
+    chi2, p_value = agreement.chi2, agreement.p_value
+    freedom = plural(agreement.dof, "degree of freedom", "degrees of freedom")
+    return f"Agreement of the shards: χ² = {plain_number(chi2, 3)} for {freedom} (p = {plain_number(p_value, 2)})."
 
 
 def square_of_q(results: Dataset) -> str:
