@@ -47,7 +47,7 @@ ALLOWED = {
     ("sampling.posterior", "exp"): (2, "noise scale of the sampler, and weights of draws"),
     ("sampling.importance", "exp"): (1, "importance weights from their logarithms"),
     ("sampling.importance", "cumsum"): (1, "systematic resampling"),
-    ("sampling.coordinates", "exp"): (11, "logarithmic coordinates of the sampler"),
+    ("sampling.coordinates", "exp"): (10, "logarithmic coordinates of the sampler"),
     ("fitting.starts", "exp"): (1, "rates drawn on a logarithmic scale"),
     ("fitting.starts", "cos"): (1, "angle dependence of the shear phase squared, to read a start from it"),
     ("fitting.starts", "sin"): (1, "angle dependence of the shear phase squared, to read a start from it"),

@@ -10,10 +10,11 @@ from homodyne_lib.likelihood.normal_equations import NormalEquations, solve_scal
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model.curves import CURVES
 from homodyne_lib.model.kernels import g1_total
+from homodyne_lib.model.plurals import plural
 from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.model.scaling import per_angle_scaling
 
-__all__ = ["THREE_SIGMA", "degeneracies", "known_together", "parts_of_rate", "scaling_test"]
+__all__ = ["THREE_SIGMA", "degeneracies", "known_together", "lacks_angles", "parts_of_rate", "scaling_test"]
 
 THREE_SIGMA = 0.0027
 """Chance that a normal number is more than three standard deviations from its mean; the level of the F tests."""
@@ -27,7 +28,7 @@ _CALLED = {"D": "D", "gamma_dot": "shear rate"}
 _RATES = {exponent: (amplitude, offset, _CALLED[curve]) for curve, (_, (amplitude, exponent, offset)) in CURVES.items()}
 
 
-def degeneracies(problem: Problem, params, names, covariance) -> list[str]:
+def degeneracies(problem: Problem, params, names, covariance, fixed=()) -> list[str]:
     """Name the parameters that the data do not determine at a solution.
 
     Parameters
@@ -38,13 +39,15 @@ def degeneracies(problem: Problem, params, names, covariance) -> list[str]:
         Of all rows of ``covariance``.
     covariance : ndarray
         Zero rows where a parameter has no error.
+    fixed : sequence of str
+        Parameters that are held.
 
     Returns
     -------
     list of str
         Sentences; empty where nothing is wrong.
     """
-    return [*_flat_power_laws(params, names, covariance), *_short_of_data(problem, params)]
+    return [*_flat_power_laws(params, names, covariance), *_short_of_data(problem, params, "phi0" in fixed)]
 
 
 def known_together(params, names, covariance) -> tuple[list[int], list[list[str]]]:
@@ -61,14 +64,16 @@ def known_together(params, names, covariance) -> tuple[list[int], list[list[str]
     Returns
     -------
     flat : list of int
-        Numbers of the exponents that are compatible with zero: of such a rate, amplitude and offset act alike.
+        Numbers of the exponents that are compatible with zero: of such a rate amplitude and offset, if both have an error,
+        act alike.
     correlated : list of list of str
         Groups with correlations beyond ±0.99.
     """
     sd = np.sqrt(np.diag(covariance))
-    exponents = [names.index(name) for name in _RATES if name in names[: len(params)]]
-    flat = [k for k in exponents if abs(params[k]) <= max(2.0 * sd[k], 0.01)]
     known = np.flatnonzero(sd[: len(params)] > 0)
+    found = {names[k] for k in known}
+    exponents = [names.index(name) for name in _RATES if name in names[: len(params)] and found >= {*_RATES[name][:2]}]
+    flat = [k for k in exponents if abs(params[k]) <= max(2.0 * sd[k], 0.01)]
     correlation = covariance[np.ix_(known, known)] / np.outer(sd[known], sd[known])
     n_groups, group = connected_components(np.abs(correlation) > _CORRELATED)
     groups = [[names[known[k]] for k in np.flatnonzero(group == number)] for number in range(n_groups)]
@@ -102,18 +107,28 @@ def _same_direction(phi) -> np.ndarray:
     return np.abs(nearest_image(["phi0"], phi[:, None] - phi, 0.0)) < _ALIKE
 
 
-def _short_of_data(problem, params) -> list[str]:
+def lacks_angles(problem: Problem) -> bool:
+    """Whether the angles cannot tell the size of a shear rate from its direction phi0."""
+    return problem.model.has_flow and _directions(problem)[0] < _FEW_ANGLES
+
+
+def _directions(problem) -> tuple[int, int]:
+    """Number of directions in which a flow has different effects, and of angles."""
+    # Angles of several q, or of repeats, are the same.
+    angles = np.unique(problem.experiment.phi)
+    return int(angles.size - np.sum(np.tril(_same_direction(angles), -1).any(axis=1))), angles.size
+
+
+def _short_of_data(problem, params, direction_is_held) -> list[str]:
     experiment = problem.experiment
     n_phi, last = experiment.phi.size, experiment.time.size - 1
     sentences = []
-    # Angles of several q, or of repeats, are the same.
-    angles = np.unique(experiment.phi)
-    directions = angles.size - np.sum(np.tril(_same_direction(angles), -1).any(axis=1))
-    if problem.model.has_flow and directions < _FEW_ANGLES:
-        alike = " (those 180 deg apart are one)" if directions < angles.size else ""
+    if lacks_angles(problem) and not direction_is_held:
+        directions, n_angles = _directions(problem)
+        alike = " (those 180 deg apart are one)" if directions < n_angles else ""
         sentences.append(
-            f"{directions} angles{alike} cannot tell the size of the shear rate from its direction phi0; {_FEW_ANGLES} or "
-            "more can."
+            f"{plural(directions, 'angle')}{alike} cannot tell the size of the shear rate from its direction "
+            f"phi0; {_FEW_ANGLES} or more can."
         )
     # First frame with last, and the last two with each other.
     ends = experiment.model_layout(experiment.time, np.array([0, last - 1]), np.array([last, last]))
@@ -160,8 +175,12 @@ def scaling_test(problem: Problem, params, equations: NormalEquations) -> str | 
     ratio = (equations.chi2 - chi2) / more / (chi2 / freedom)
     if fdtrc(more, freedom, ratio) > THREE_SIGMA:
         return None
+    # Modes of this kind hold what quantiles say; others share one contrast.
+    held, shared = problem.scaling.mode.startswith("constant"), problem.scaling.mode != "constant_per_angle"
+    shared &= problem.experiment.phi.size > 1
+    reasons = ["contrasts differ from angle to angle"] * shared + ["the estimates from quantiles are biased"] * held
+    biased = "rates and phi0" if problem.model.has_flow else "rates"
     return (
         f"The data reject contrast and offset in per-angle mode {problem.scaling.mode} (F = {ratio:.3g} for {more} more "
-        "numbers): contrasts differ from angle to angle, and rates and phi0 are biased. Choose the per-angle mode "
-        "individual."
+        f"numbers): {' or '.join(reasons)}, and {biased} are biased. Choose the per-angle mode individual."
     )

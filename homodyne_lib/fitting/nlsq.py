@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from homodyne_lib.fitting.basins import RIVAL, Basin, distinct_basins, is_too_high, rise_of
 from homodyne_lib.fitting.certificate import Certificate, certify
 from homodyne_lib.fitting.descent import SINGULAR, solve
 from homodyne_lib.fitting.identifiability import degeneracies, scaling_test
@@ -18,19 +18,14 @@ from homodyne_lib.model.matrices import unit_diagonal
 from homodyne_lib.model.parameters import PARAMETERS
 from homodyne_lib.model.scales import interval_of, nearest_image
 
-if TYPE_CHECKING:
-    from scipy.optimize import OptimizeResult
-
-__all__ = ["Basin", "NlsqFit", "distinct_basins", "fit_nlsq", "summarise"]
+__all__ = ["NlsqFit", "fit_nlsq", "summarise"]
 
 _SEARCH_TOLERANCE = 1e-6
 _SEARCH_EVALUATIONS = 60  # of a descent of the search; what comes near the best descends further
 _SEARCH_FINENESS = 6  # of the nodes on which the space is searched
 _NEAR_BEST = 0.01  # minima of the search whose cost is higher by less than this share descend on the fine nodes too
-_SAME = 1e-4  # descents that differ by less than this part of a variance found the same minimum
 _FINENESS = (32, 48)  # of nodes, one after the other, where the fit's own are too coarse
 _LEAST_CHI2 = 1e-12  # for a pair of frames [σ²]
-_RIVAL = 9.0  # a second minimum within so many residual variances is reported: three standard deviations
 
 
 @dataclass(eq=False)
@@ -83,7 +78,7 @@ def _covariance(equations: NormalEquations, free) -> tuple[np.ndarray, list[int]
     hessian = equations.hessian[np.ix_(free, free)]
     size, scaled = unit_diagonal(hessian)
     eigenvalue, vector = np.linalg.eigh(scaled)
-    good = eigenvalue > SINGULAR * eigenvalue.max()
+    good = eigenvalue > SINGULAR * eigenvalue.max(initial=0.0)
     inverse = (vector[:, good] / eigenvalue[good]) @ vector[:, good].T / np.outer(size, size)
     undetermined = [int(free[k]) for k in np.flatnonzero(np.abs(vector[:, ~good]).max(axis=1, initial=0.0) > 1e-3)]
     covariance = np.zeros_like(equations.hessian)
@@ -125,6 +120,8 @@ def fit_nlsq(
         there is neither a start nor a search.
     """
     names, fixed = problem.names, dict(fixed or {})
+    if unknown := [name for name in bounds or {} if name not in PARAMETERS]:
+        raise ValueError(f"bounds names {unknown[0]!r}, which is no parameter; known are {', '.join(PARAMETERS)}.")
     _check_values("fixed", fixed, names, bounds)
     if len(fixed) == len(names):
         raise ValueError(f"fixed holds all of {', '.join(names)}; leave out at least one, so that there is a fit.")
@@ -149,16 +146,7 @@ def fit_nlsq(
             fit.warnings.append(fit.certificate.sentence)
             return fit
         problem = problem.on_nodes_of(finer)
-        starts = [basin.params for basin in found if _rise(basin, found[0], fit.reduced_chi2) < _RIVAL]
-
-
-class Basin(NamedTuple):
-    """A minimum, and how many descents ended there."""
-
-    params: np.ndarray
-    cost: float
-    outcome: OptimizeResult
-    n_descents: int
+        starts = [basin.params for basin in found if rise_of(basin, found[0], fit.reduced_chi2) < RIVAL]
 
 
 def _search(problem: Problem, n_starts, seed, bounds, fixed) -> list[Basin]:
@@ -178,27 +166,6 @@ def _search(problem: Problem, n_starts, seed, bounds, fixed) -> list[Basin]:
             for image in mirror_images(problem, best.params):
                 trials.append(descend(image))
     return distinct_basins(coarse, trials)
-
-
-def distinct_basins(problem: Problem, trials) -> list[Basin]:
-    """Descents that ended within a hundredth of an error of each other, taken as one; best first."""
-    basins: list[Basin] = []
-    for params, outcome in sorted(trials, key=lambda trial: trial[1].cost):
-        # The trust region's Jacobian holds the curvature: the rise of the cost along the way to a better minimum.
-        for k, basin in enumerate(basins):
-            way = nearest_image(outcome.free, outcome.x - basin.outcome.x, 0.0)
-            rise = 0.5 * np.sum((basin.outcome.jac @ way) ** 2)
-            if rise < _SAME * max(basin.cost / problem.n_points, 1e-300):
-                basins[k] = basin._replace(n_descents=basin.n_descents + 1)
-                break
-        else:
-            basins.append(Basin(params, float(outcome.cost), outcome, 1))
-    return basins
-
-
-def _rise(basin: Basin, best: Basin, reduced_chi2: float) -> float:
-    """Rise of χ² from the best minimum to another [residual variances]."""
-    return 2.0 * (basin.cost - best.cost) / reduced_chi2
 
 
 def _check_values(what, values, names, bounds) -> None:
@@ -250,18 +217,20 @@ def summarise(
         converged=bool(outcome.success),
         message=message,
         basins=[
-            {"delta_chi2": _rise(basin, basins[0], reduced), "descents": basin.n_descents}
+            {"delta_chi2": rise_of(basin, basins[0], reduced), "descents": basin.n_descents}
             | dict(zip(problem.names, basin.params.tolist(), strict=True))
             for basin in basins
         ],
         warnings=_warnings(
-            problem, params, equations, names, covariance * reduced, at_bound, undetermined, basins, reduced
+            problem, params, equations, names, covariance * reduced, fixed, at_bound, undetermined, basins, reduced
         ),
         certificate=certificate,
     )
 
 
-def _warnings(problem, params, equations, names, covariance, at_bound, undetermined, basins, reduced) -> list[str]:
+def _warnings(
+    problem, params, equations, names, covariance, fixed, at_bound, undetermined, basins, reduced
+) -> list[str]:
     sentences = [
         f"{f'{name} = {params[k]:.4g} {PARAMETERS[name].unit}'.strip()} sits on a bound of its interval; its error is not "
         "defined."
@@ -275,8 +244,13 @@ def _warnings(problem, params, equations, names, covariance, at_bound, undetermi
         sentences.append(
             "The contrast of an angle is not positive: the data show no decay there that the model describes."
         )
-    rises = [_rise(basin, basins[0], reduced) for basin in basins[1:]]
-    n_rivals = sum(rise < _RIVAL for rise in rises)
+    if is_too_high(problem, equations.coefficients):
+        sentences.append(
+            f"The contrast of an angle is {np.max(contrast):.3g}, and that of speckles is at most 1: the model puts most of "
+            "the decay before the first lag. Hold what is known of the rates, or bound them."
+        )
+    rises = [max(rise_of(basin, basins[0], reduced), 0.0) for basin in basins[1:]]
+    n_rivals = sum(rise < RIVAL for rise in rises)
     if n_rivals:
         rival = ", ".join(f"{name} = {value:.4g}" for name, value in zip(problem.names, basins[1].params, strict=True))
         sentences.append(
@@ -284,4 +258,4 @@ def _warnings(problem, params, equations, names, covariance, at_bound, undetermi
             f"{rises[0]:.2g} residual variances at {rival})."
         )
     rejected = scaling_test(problem, params, equations)
-    return [*sentences, *degeneracies(problem, params, names, covariance), *([rejected] if rejected else [])]
+    return [*sentences, *degeneracies(problem, params, names, covariance, fixed), *([rejected] if rejected else [])]

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from homodyne_lib.fitting.basins import distinct_basins
 from homodyne_lib.fitting.descent import solve
-from homodyne_lib.fitting.nlsq import NlsqFit, distinct_basins, summarise
+from homodyne_lib.fitting.nlsq import NlsqFit, summarise
 from homodyne_lib.fitting.starts import as_power_laws
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import SpeckleMetric

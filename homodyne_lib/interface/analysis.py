@@ -162,7 +162,7 @@ def calibrate(
         If the fit was read from a file.
     """
     made = _made_from(fit)
-    return calibrated(
+    result = calibrated(
         fit.least_squares or fit,
         made.record,
         made.data,
@@ -175,6 +175,7 @@ def calibrate(
         threads=threads,
         progress=progress,
     )
+    return result.with_parts(fit.parts)
 
 
 def sample(

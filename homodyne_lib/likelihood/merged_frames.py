@@ -17,11 +17,12 @@ from homodyne_lib.model.frames import merge_size, usual_interval
 
 __all__ = ["are_alike", "merged_frames"]
 
+_MOST_OF_ALL = 0.8  # share of the frames that are merged; the others are left out
 _MOST_FALL = 0.03  # of u, from the first to the last of the frames that become one
 
 
 def are_alike(problem: Problem, values) -> bool:
-    """Whether frames that would become one differ little, by a fit, at every bin; faster decays would be lost.
+    """Whether frames can become one: few stand alone beside gaps, and by a fit they differ little at every bin.
 
     Parameters
     ----------
@@ -34,7 +35,10 @@ def are_alike(problem: Problem, values) -> bool:
     bool
     """
     experiment, params = problem.experiment, np.asarray(values, dtype=float)[: len(problem.names)]
-    ends = _members(experiment.frames, merge_size(experiment.frames.size))[:, [0, -1]]
+    members = _members(experiment.frames, merge_size(experiment.frames.size))
+    if members.size < _MOST_OF_ALL * experiment.frames.size:
+        return False
+    ends = members[:, [0, -1]]
 
     def fall(k):
         layout = experiment.layout_of(k, *experiment.frames[ends.T])

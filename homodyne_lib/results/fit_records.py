@@ -12,6 +12,7 @@ from homodyne_lib.fitting.identifiability import THREE_SIGMA
 from homodyne_lib.fitting.nlsq import NlsqFit
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model.parameters import unit_of
+from homodyne_lib.model.plurals import plural
 from homodyne_lib.results.calibrations import Calibration, Covariance
 from homodyne_lib.results.fit_checks import FitAgreement, FlowTest, MisfitReport
 from homodyne_lib.results.fits import Fit, FittedParameter
@@ -103,12 +104,14 @@ def calibration_record(
     names = [name for name in calibration.names if name in determined]
     keep = [calibration.names.index(name) for name in names]
     ratios = calibration.ratios[keep]
+    sentence = "No parameter has an error, as all are held or on a bound."
+    if names:
+        least, most = np.min(ratios), np.max(ratios)
+        sentence = f"Errors are {least:.2g} to {most:.2g} times as large as those of independent entries of c2."
     return Calibration(
         noise=calibration.kind.name,
         note=calibration.note,
-        sentence=(
-            f"Errors are {np.min(ratios):.2g} to {np.max(ratios):.2g} times as large as those of independent entries of c2."
-        ),
+        sentence=sentence,
         pixels=calibration.pixels,
         bin_pixels=None if bin_pixels is None else np.asarray(bin_pixels),
         pixels_note=_pixels_note(calibration, bin_pixels),
@@ -229,6 +232,6 @@ def flow_test(chi2_at_rest: float, laminar: NlsqFit, n_more: int, n_frames: int)
         detected=detected,
         sentence=(
             f"{verdict}: against a fit without flow χ² falls by {delta:.3g} residual variances, by {effective:.2g} if "
-            f"pairs that share a frame count once (p = {p_value:.2g} for {freedom} more parameter{'s' * (freedom > 1)})."
+            f"pairs that share a frame count once (p = {p_value:.2g} for {plural(freedom, 'more parameter')})."
         ),
     )

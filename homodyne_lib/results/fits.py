@@ -166,6 +166,10 @@ class Fit(Shown, JsonFile):
         }
         return replace(self, calibration=calibration, **others)
 
+    def with_parts(self, parts: PartsAgreement | None) -> Fit:
+        """The fit with what parts say alone, and with a warning where they disagree."""
+        return self if parts is None else replace(self, parts=parts, warnings=[*parts.against, *self.warnings])
+
     @property
     def by_squares(self) -> Fit:
         """The fit by least squares: this one, or the one beside it."""

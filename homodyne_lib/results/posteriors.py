@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from homodyne_lib.io.files import replacing
-from homodyne_lib.model.curves import rate_curves
+from homodyne_lib.model.curves import CURVES, rate_curves
 from homodyne_lib.model.rates import trapezoid_cumsum
 from homodyne_lib.model.scaling import PerAngleScaling
 from homodyne_lib.results.draws import read_draws, write_draws
@@ -201,13 +201,11 @@ def rates_side_by_side(
         ``draws``, shape (n_draws, n), ``fit``, shape (n,), and ``other`` (of the fit beside it) and ``truth`` of that shape
         or None: D [Å²/s] or γ̇ [1/s].
     """
-    # A shear rate of another convention is another quantity.
-    if (
-        truth is not None
-        and curve != "D"
-        and truth.get("shear_convention", fit.shear_convention) != fit.shear_convention
-    ):
-        truth = None
+    # A shear rate of another convention is another quantity, and a sample at rest has none.
+    if truth is not None and curve != "D":
+        convention = truth.get("shear_convention", fit.shear_convention)
+        if convention != fit.shear_convention or not truth.keys() >= {*CURVES[curve][1]}:
+            truth = None
 
     def one(values: Mapping[str, Any]) -> np.ndarray:
         curves = rate_curves(values, time, dt, curve)

@@ -6,7 +6,7 @@ share of the power law in R. There are four kinds of coordinates:
 
 * ``logistic``: log R of the diffusion, where R is D at the geometric mean of the times, and exponents. A logistic curve maps
   them onto their bounds. The exponent of the diffusion is sampled times the share: the data determine this product, the slope
-  of log R, where D hardly changes.
+  of log R, where D hardly changes. The interval of R is that of D0, wider where the fit is near its ends.
 * ``shear``: the mean of the shear rate, which is the strain of the record over its duration. A flow may hardly be seen, and
   the data then limit only the strain. As the sinc is even, R is the size of a signed rate that passes through zero.
 * ``share``: the logarithm of the share of the power law in R, which is 0 without offset.
@@ -14,7 +14,8 @@ share of the power law in R. There are four kinds of coordinates:
   Where φ0 may have any direction, its interval is a half circle about the fit, so that draws come near the ends only if
   they fill it.
 
-One more coordinate, log s, multiplies the noise.
+Where the user bounds the amplitude or the offset of a rate, these are limits of the two numbers and of nothing else. Both are
+then sampled as they are, each ``logistic`` on its own bounds. One more coordinate, log s, multiplies the noise.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ __all__ = ["Coordinates", "derivatives", "params_of_draws"]
 
 _RATES = tuple(names for _, names in CURVES.values())
 _SHEAR_RATE = _RATES[1][0]
-# A start keeps the first distance from its bounds, as a share of the width, because there the logistic curve is infinite;
-# its share is at most the second number, and at least the inverse. Each second entry is for values that the data do not
-# determine.
+# A start keeps the first distance from its bounds, as a share of the width, because there the logistic curve is infinite; its
+# share is at most the second number, and at least the inverse. Second entries are for values that are not determined.
 _MARGINS = (1e-4, 0.02)
 _LARGEST_SHARES = (100.0, 3.0)
-_LEAST_RATE = 1e-30  # [1/s], far below any rate that a record can show
+_LEAST_SHEAR = 1e-30  # of the largest rate, far below any that a record can show: the prior begins at zero
+_BESIDE = 0.125  # of the interval of log R, the least distance of the fit from its ends
 _SHARE_SD = 0.5  # of the prior of the log share
 
 
@@ -66,8 +67,7 @@ class Coordinates:
     fixed : mapping of str to float, optional
         Parameters held at a value.
     about : array_like, shape (p,), optional
-        Physical parameters of the fit [units of the parameter table], about which an interval of a whole period is centred.
-        All shards need the same.
+        Fit [units of the parameter table], about which intervals of whole periods are centred; the same for all shards.
 
     Attributes
     ----------
@@ -93,54 +93,55 @@ class Coordinates:
         about=None,
     ):
         self.fixed, self.time = dict(fixed or {}), np.asarray(time, dtype=float)
-        self._name(names)
+        self._name(names, [amp for amp, _, off in _RATES if {amp, off} & {*(bounds or {})} - {*self.fixed}])
         self.lower, self.upper = search_bounds(self.free, bounds)
-        if about is not None:
-            endless = without_ends(self.free, self.lower, self.upper)
-            turn = np.where(endless, np.asarray(about)[self.free_index] - 0.5 * (self.lower + self.upper), 0.0)
-            self.lower, self.upper = self.lower + turn, self.upper + turn
+        if about is None:
+            return
+        fit = np.asarray(about, dtype=float)
+        endless = without_ends(self.free, self.lower, self.upper)
+        turn = np.where(endless, fit[self.free_index] - 0.5 * (self.lower + self.upper), 0.0)
+        self.lower, self.upper = self.lower + turn, self.upper + turn
+        if (k := self._diffusion) is not None:
+            middle = self._targets(fit, np.zeros(len(self.free), dtype=int))[0][self.free[k]]
+            beside = _BESIDE * (self.upper[k] - self.lower[k])
+            self.lower[k], self.upper[k] = min(self.lower[k], middle - beside), max(self.upper[k], middle + beside)
 
-    def _name(self, names) -> None:
-        """Set what follows from the names of parameters, and of those that are held."""
-        self.names = list(names)
+    def _name(self, names, bounded) -> None:
+        """Set what follows from the names of parameters, of those that are held, and of rates whose parts are bounded."""
+        self.names, self._bounded = list(names), tuple(bounded)
         self.free = [name for name in self.names if name not in self.fixed]
         self.free_index = [self.names.index(name) for name in self.free]
         self._prior = prior_normal(self.free)
-        self._rates = [rate for rate in _RATES if rate[0] in self.names]
+        self._rates = [rate for rate in _RATES if rate[0] in self.names and rate[0] not in self._bounded]
         # The offset is sampled as a share only where the amplitude is free too.
         self._shares = [off for amp, _, off in self._rates if amp in self.free and off in self.free]
         self._kind = np.array([self._kind_of(name) for name in self.free])
-        has_flow = _SHEAR_RATE in self.free
-        self._shear = self.free.index(_SHEAR_RATE) if has_flow else None
+        # Of log R of the diffusion, and of the mean shear rate, where there are such coordinates.
+        places = {amp: self.free.index(amp) for amp, _, _ in self._rates if amp in self.free}
+        self._diffusion, self._shear = (places.get(amp) for amp, _, _ in _RATES)
+        has_flow = self._shear is not None
         self.flow_shape = np.array([*(has_flow and name in (*_RATES[1][1:], "phi0") for name in self.free), False])
-        self.flow_rate = np.array([*(name == _SHEAR_RATE for name in self.free), False])
+        self.flow_rate = np.array([*(has_flow and name == _SHEAR_RATE for name in self.free), False])
         # Places of the exponent and share of the diffusion, where both are free. The exponent of a shear rate is not sampled
         # times its share: where no flow is seen, the two are as independent as in the prior.
-        self._exponent_and_share = [
-            (self.free.index(exponent), self.free.index(offset))
-            for _, exponent, offset in self._rates[:1]
-            if offset in self._shares and exponent in self.free
-        ]
+        _, *shape = _RATES[0]
+        both = shape[1] in self._shares and shape[0] in self.free
+        self._exponent_and_share = [tuple(map(self.free.index, shape))] if both else []
 
     def tree_flatten(self):
         """Numbers, and names, for JAX."""
-        return (self.fixed, self.time, self.lower, self.upper), tuple(self.names)
+        return (self.fixed, self.time, self.lower, self.upper), (tuple(self.names), self._bounded)
 
     @classmethod
     def tree_unflatten(cls, names, numbers) -> Coordinates:
         """Join names and numbers, or what JAX has in their place."""
         new = object.__new__(cls)
         new.fixed, new.time, new.lower, new.upper = numbers
-        new._name(names)
+        new._name(*names)
         return new
 
-    def _shear_range(self):
-        """Least and largest shear rate [1/s]."""
-        xp = array_namespace(self.lower)
-        return xp.exp(self.lower[self._shear]), xp.exp(self.upper[self._shear])
-
     def _kind_of(self, name: str) -> str:
-        if name in self._shares or name == _SHEAR_RATE:
+        if name in self._shares or (name == _SHEAR_RATE and name not in self._bounded):
             return "share" if name in self._shares else "shear"
         return "circle" if np.isfinite(PARAMETERS[name].period) else "logistic"
 
@@ -165,14 +166,14 @@ class Coordinates:
         values = {
             name: (u if self._kind[k] in ("share", "shear") else inside)[..., k] for k, name in enumerate(self.free)
         }
-        if self._shear is not None:
-            low, high = self._shear_range()
-            values[_SHEAR_RATE] = 0.5 * jnp.log(low**2 + (high**2 - low**2) * jnp.tanh(u[..., self._shear]) ** 2)
+        if (k := self._shear) is not None:
+            values[_SHEAR_RATE] = self.upper[k] + 0.5 * jnp.log(jnp.tanh(u[..., k]) ** 2 + _LEAST_SHEAR**2)
         return values
 
     def params(self, x):
         """All physical parameters [units of the parameter table] (P10); shape (..., p) from (..., n_free + 1)."""
-        values, result = self._values(x), {}
+        values = self._values(x)
+        result = {amplitude: jnp.exp(values[amplitude]) for amplitude in self._bounded if amplitude in values}
         for amplitude, exponent, offset in self._rates:
             power = values[exponent] if exponent in values else jnp.asarray(self.fixed[exponent])
             growth = self._growth(amplitude, power)
@@ -199,17 +200,7 @@ class Coordinates:
         ndarray, shape (n_free + 1,)
         """
         cautious = np.broadcast_to(cautious, len(self.free)).astype(int)
-        given = dict(zip(self.names, np.asarray(params, dtype=float), strict=True))
-        target = {name: to_search_scale([name], np.array([value]))[0] for name, value in given.items()}
-        shares = {}
-        for amplitude, exponent, offset in self._rates:
-            rate = growing = given[amplitude] * self._growth(amplitude, np.asarray(given[exponent]))
-            if offset in self._shares:
-                limit, rate = _LARGEST_SHARES[cautious[self.free.index(offset)]], growing + given[offset]
-                # A mean shear rate has no sign; a diffusion coefficient is positive.
-                rate = max(abs(rate), _LEAST_RATE) if amplitude == _SHEAR_RATE else max(rate, growing / limit)
-                shares[offset] = np.log(np.clip(growing / rate, 1 / limit, limit))
-            target[amplitude] = np.log(rate)
+        target, shares = self._targets(np.asarray(params, dtype=float), cautious)
         values = np.array([target[name] for name in self.free])
         values = nearest_image(self.free, values, 0.5 * (self.lower + self.upper))
         inside = (values - self.lower) / (self.upper - self.lower)
@@ -217,22 +208,32 @@ class Coordinates:
         inside = np.clip(inside, margin, 1 - margin)
         u = np.where(self._kind == "circle", ndtri(inside), logit(inside))
         x = np.array([shares[n] if n in self._shares else u[k] for k, n in enumerate(self.free)])
-        if self._shear is not None:
-            low, high = self._shear_range()
-            rate = np.exp((self.lower + inside * (self.upper - self.lower))[self._shear])
-            x[self._shear] = np.arctanh(np.sqrt((rate**2 - low**2) / (high**2 - low**2)))
+        if (k := self._shear) is not None:
+            x[k] = np.arctanh(np.exp((inside[k] - 1.0) * (self.upper[k] - self.lower[k])))
         for exponent, share in self._exponent_and_share:
             x[exponent] *= np.exp(x[share])
         return np.append(x, 0.0)
 
+    def _targets(self, params, cautious):
+        """What coordinates with an interval stand for, on the search scale, and log shares, by name."""
+        given = dict(zip(self.names, params, strict=True))
+        target = {name: to_search_scale([name], np.array([value]))[0] for name, value in given.items()}
+        shares = {}
+        for amplitude, exponent, offset in self._rates:
+            rate = growing = given[amplitude] * self._growth(amplitude, np.asarray(given[exponent]))
+            if offset in self._shares:
+                limit, rate = _LARGEST_SHARES[cautious[self.free.index(offset)]], growing + given[offset]
+                # A mean shear rate has no sign; a diffusion coefficient is positive.
+                rate = max(abs(rate), _LEAST_SHEAR) if amplitude == _SHEAR_RATE else max(rate, growing / limit)
+                shares[offset] = np.log(np.clip(growing / rate, 1 / limit, limit))
+            target[amplitude] = np.log(rate)
+        return target, shares
+
     def log_prior(self, x):
         """Log prior density of the coordinates, up to a constant (P11).
 
-        From the parameter table follow: log R of the diffusion and exponents, normal about the middle of their interval
-        with a quarter of its width; φ0, uniform; the signed shear rate R, uniform up to the upper bound. It may be zero,
-        and an upper limit must not depend on the number of decades below it. Chosen besides: the log share, normal about 0
-        with sd 0.5, which lets chains move where an offset is not seen, and narrows D0 and D_offset there; log s, standard
-        normal.
+        A shear rate is uniform from zero, as an upper limit must not depend on the number of decades below it. The log share
+        lets chains move where an offset is not seen, and narrows D0 and D_offset there.
 
         Parameters
         ----------
@@ -241,9 +242,8 @@ class Coordinates:
         u, values, (mean, sd) = self._unscaled(x), self._values(x), self._prior
         inside, logistic = jnp.stack([values[name] for name in self.free]), self._kind == "logistic"
         square = jnp.where(logistic, ((inside - mean) / sd) ** 2, (u / _SHARE_SD) ** 2)
-        square = jnp.where(
-            self._kind == "shear", 4.0 * jnp.log(jnp.cosh(u)), jnp.where(self._kind == "circle", u**2, square)
-        )
+        square = jnp.where(self._kind == "circle", u**2, square)
+        square = jnp.where(self._kind == "shear", 4.0 * jnp.log(jnp.cosh(u)), square)
         log_slope = jnp.where(logistic, log_sigmoid(u) + log_sigmoid(-u), 0.0)
         log_volume = sum(-u[share] for _, share in self._exponent_and_share)
         return jnp.sum(log_slope) + log_volume - 0.5 * (jnp.sum(square) + x[-1] ** 2)

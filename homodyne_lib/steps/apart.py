@@ -8,11 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from homodyne_lib.fitting.identifiability import lacks_angles
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
 from homodyne_lib.likelihood.problem import make_problem
-from homodyne_lib.model.curves import rate_slopes
+from homodyne_lib.model.curves import CURVES, rate_slopes
+from homodyne_lib.model.kernels import beside_brownian
+from homodyne_lib.model.parameters import POWER_OF_Q
+from homodyne_lib.model.scales import interval_of
 from homodyne_lib.results.fit_checks import PartFit
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.parts_words import parts_agreement
@@ -23,6 +27,7 @@ from homodyne_lib.uncertainty.two_fits import compare_fits
 
 __all__ = ["with_parts"]
 
+_AMPLITUDE, _, _OFFSET = CURVES["D"][1]
 _WELL_KNOWN = 0.3  # relative error of a rate from which it is not compared: its logarithm is then far from normal
 
 
@@ -30,6 +35,7 @@ class _Settings(NamedTuple):
     """What all parts have in common."""
 
     fit: Fit
+    start: Mapping[str, float]
     fourier_order: int
     starts: int
     bounds: Mapping[str, Sequence[float]]
@@ -37,6 +43,21 @@ class _Settings(NamedTuple):
     max_evaluations: int
     seed: int
     threads: int
+
+    def at(self, q_ratio: float) -> _Settings:
+        """The same for a single q, whose D(t) is that of the reference q times the ratio of both to the power n - 2."""
+        values = self.fit.values
+        n = values[POWER_OF_Q] if self.fit.q_exponent is None else self.fit.q_exponent
+
+        def scaled(said):
+            for name, value in said.items():
+                if name in (_AMPLITUDE, _OFFSET):
+                    value = np.clip(np.multiply(value, beside_brownian(q_ratio, n)), *interval_of(name)).tolist()
+                yield name, value
+
+        # Limits that the table does not reach here are none.
+        bounds = {name: value for name, value in scaled(self.bounds) if value[0] < value[1]}
+        return self._replace(bounds=bounds, fixed=dict(scaled(self.fixed)), start=dict(scaled(values)))
 
 
 def with_parts(
@@ -76,7 +97,7 @@ def with_parts(
         With ``parts``, and a warning where they disagree; as it was where there is one q and one repeat.
     """
     bins = record.bins
-    settings = _Settings(fit, fourier_order, starts, bounds, fixed, max_evaluations, seed, threads)
+    settings = _Settings(fit, fit.values, fourier_order, starts, bounds, fixed, max_evaluations, seed, threads)
     rings = [np.flatnonzero(bins.ring == k) for k in range(bins.rings.size)] if bins.rings.size > 1 else []
     repeats = [np.flatnonzero(bins.repeat == k) for k in range(bins.n_repeats)] if bins.n_repeats > 1 else []
     if not rings and not repeats:
@@ -84,18 +105,18 @@ def with_parts(
     time = 0.5 * record.dt * float(record.offsets[-1])
     fits = []
     for k, chosen in enumerate(rings):
-        part = _alone(*_part(record, data, quantiles, chosen), settings, time)
-        fits.append(replace(part, q=float(bins.rings[k]), q_ratio=float(bins.rings[k] / bins.reference_q)))
+        ratio = float(bins.rings[k] / bins.reference_q)
+        part = _alone(*_part(record, data, quantiles, chosen), settings.at(ratio), time)
+        fits.append(replace(part, q=float(bins.rings[k]), q_ratio=ratio))
         progress(f"q = {bins.rings[k]:.4g} 1/Å alone: {_in_short(fits[-1])}")
     for k, chosen in enumerate(repeats):
         fits.append(replace(_alone(*_part(record, data, quantiles, chosen), settings, time), repeat=k))
         progress(f"file {k + 1} alone: {_in_short(fits[-1])}")
     parts = parts_agreement(fits, time, fit.q_exponent)
     progress(parts.sentence)
-    against = [test.sentence for test in (parts.over_q, parts.over_repeats) if test is not None and test.rejected]
-    for sentence in against:
+    for sentence in parts.against:
         progress(f"Warning: {sentence}")
-    return replace(fit, parts=parts, warnings=[*against, *fit.warnings])
+    return fit.with_parts(parts)
 
 
 def _part(record, data, quantiles, chosen) -> tuple[Correlations, Compressed, QuantileScaling]:
@@ -121,25 +142,29 @@ def _alone(record: Correlations, data: Compressed, quantiles: QuantileScaling, s
     fit = settings.fit
     per_angle = quantiles.per_angle(fit.per_angle_mode, settings.fourier_order)
     problem = make_problem(data, per_angle, fit.model.of_rings(record.bins.rings.size), record)
-    limits = {"bounds": settings.bounds, "fixed": settings.fixed, "max_evaluations": settings.max_evaluations}
-    # What is found alone must not hang on the other parts, unless there is no search.
-    start = None if settings.starts else {name: fit.values[name] for name in problem.names}
+    fixed = {name: value for name, value in settings.fixed.items() if name in problem.names}
+    limits = {"bounds": settings.bounds, "fixed": fixed, "max_evaluations": settings.max_evaluations}
+    # What is found alone must not depend on the other parts, unless there is no search.
+    start = None if settings.starts else {name: settings.start[name] for name in problem.names}
     found = fit_nlsq(problem, start=start, n_starts=settings.starts, seed=settings.seed, **limits)
-    quoted, covariance = found, found.covariance
-    if fit.calibration is not None:
-        # A rate is known although its parts may be at their bounds: none is held for its error but those of the user.
-        how = {"held": [*settings.fixed], "threads": settings.threads}
-        merged, raw = with_merged_frames(problem, found.values, record.raw_diagonal, settings.threads)
-        noise = calibrate(merged, found.values, raw, **how)
-        covariance = noise.covariance
-        if fit.agreement is not None and noise.kind.has_metric:
-            minima = [problem.model.vector(basin) for basin in found.basins]
-            limits |= {"threads": settings.threads}
-            weighted, merged, _ = in_metric(problem, merged, found.values, minima, noise, **limits)
-            calibrated, agreement = compare_fits(merged, weighted, noise, **how)
-            if not agreement.rejected:
-                quoted, covariance = weighted.fit, calibrated.covariance
-    return _rates(problem.names, quoted, covariance, fit.curves, time, record.dt, found.reduced_chi2)
+    # A rate is known although its parts may be at their bounds: none is held for its error but those of the user. Errors are
+    # calibrated whatever those of the whole fit are, as parts whose errors are too small always seem to disagree.
+    how = {"held": [*fixed], "threads": settings.threads}
+    merged, raw = with_merged_frames(problem, found.values, record.raw_diagonal, settings.threads)
+    noise = calibrate(merged, found.values, raw, **how)
+    quoted, covariance = found, noise.covariance
+    if fit.agreement is not None and noise.kind.has_metric:
+        minima = [problem.model.vector(basin) for basin in found.basins]
+        limits |= {"threads": settings.threads}
+        weighted, merged, _ = in_metric(problem, merged, found.values, minima, noise, **limits)
+        calibrated, agreement = compare_fits(merged, weighted, noise, **how)
+        if not agreement.rejected:
+            quoted, covariance = weighted.fit, calibrated.covariance
+    part = _rates(problem.names, quoted, covariance, fit.curves, time, record.dt, found.reduced_chi2)
+    # Of a flow and its mirror image, which fit alike, each part may have another.
+    if "phi0" in fixed or "phi0" in settings.bounds or not lacks_angles(problem):
+        return part
+    return replace(part, known=[curve for curve in part.known if curve != "gamma_dot"])
 
 
 def _rates(names, fit, covariance, curves, time, dt, reduced_chi2) -> PartFit:

@@ -70,7 +70,7 @@ def calibrated(
     merged, raw = with_merged_frames(problem, fit.vector, record.raw_diagonal, threads)
     if merged is not problem:
         progress(f"{merge_size(len(record.frames))} neighbouring frames are merged for noise and metric")
-    noise = calibrate(merged, fit.vector, raw, held=held, threads=threads)
+    noise = calibrate(merged, fit.vector, raw, held=held, fixed=[*fixed], threads=threads)
     told = noise if merged is problem else _of_single_frames(noise, problem, fit)
     own = calibration_record(told, fit.covariance.names, record.pixels)
     progress(own.note)
@@ -179,8 +179,9 @@ def _quoted(
     notes = quantiles.warnings_in(fit.per_angle_mode)
     speckle = fit_record(found.fit, found.problem, record.sigma, fit.misfit, notes)
     speckle = replace(speckle, metric=found.state, merged_at=merged_at, flow_test=fit.flow_test)
-    held = [*options["fixed"], *_at_bound(speckle)]
-    of_speckle, agreement = compare_fits(merged, found, noise, held=held, threads=threads)
+    fixed = [*options["fixed"]]
+    held = [*fixed, *_at_bound(speckle)]
+    of_speckle, agreement = compare_fits(merged, found, noise, held=held, fixed=fixed, threads=threads)
     if merged_at is not None:
         of_speckle = _per_frame(of_speckle, problem)
     of_speckle = calibration_record(of_speckle, speckle.covariance.names, record.pixels)

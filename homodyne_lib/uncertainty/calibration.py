@@ -44,7 +44,7 @@ class NoiseCalibration:
     independent : ndarray
         The same if entries of c2 fluctuated independently.
     information, assumed : ndarray
-        Godambe's information H Cov(s)⁻¹ H of all parameters, the held ones too, and what independent noise gives.
+        Godambe's information H Cov(s)⁻¹ H of all parameters that are not fixed, and what independent noise gives.
     kind : NoiseKind
         Which noise the residuals show.
     pixels : ndarray, shape (n_phi,)
@@ -87,7 +87,7 @@ def _errors(covariance):
     return np.sqrt(np.where(variance > 0, variance, np.nan))
 
 
-def calibrate(problem: Problem, values, raw_diagonal, *, held=(), threads: int = 1) -> NoiseCalibration:
+def calibrate(problem: Problem, values, raw_diagonal, *, held=(), fixed=(), threads: int = 1) -> NoiseCalibration:
     """Calibrate the covariance of a fit.
 
     Parameters
@@ -100,7 +100,9 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=(), threads: int =
         Diagonal of c2 as measured. One that is the mean of its neighbours, constant, not finite or below its neighbours was
         replaced or is empty; the counts then come from the residuals.
     held : sequence of str
-        Parameters that were not free: fixed, or on a bound.
+        Parameters that have no error: fixed, or on a bound.
+    fixed : sequence of str
+        Parameters that no draw moves; the information is that of the others.
     threads : int
 
     Returns
@@ -122,7 +124,7 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=(), threads: int =
     contrast, offset = problem.scaling.expand(values[len(problem.names) :])
     noises, chi2, stripes = zip(*_angles(problem, values, contrast, offset, threads), strict=True)
     hessian = sum(noise.hessian for noise in noises)
-    free = [k for k, name in enumerate(names) if name not in held]
+    free, moved = ([k for k, name in enumerate(names) if name not in kept] for kept in (held, fixed))
     choice = NoiseChoice(noises, np.array(chi2), np.array(stripes), bread(hessian, free), _local(problem))
     shot, measured = np.zeros(n_phi), is_measured(problem, raw_diagonal)
     if measured:
@@ -134,8 +136,8 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=(), threads: int =
             names=names,
             covariance=chosen.covariance,
             independent=independent.covariance,
-            information=godambe_information(hessian, chosen.score),
-            assumed=godambe_information(hessian, independent.score),
+            information=godambe_information(hessian, chosen.score, moved),
+            assumed=godambe_information(hessian, independent.score, moved),
             kind=chosen.kind,
             pixels=1.0 / chosen.units if chosen.kind.correlated else np.full(n_phi, np.inf),
             counts=1.0 / shot,
@@ -174,10 +176,15 @@ def bread(hessian, free) -> np.ndarray:
     return bread
 
 
-def godambe_information(hessian, score) -> np.ndarray:
-    """Information H Cov(s)⁻¹ H, shape as ``hessian``."""
-    size, inverse = scaled_inverse(score, SINGULAR)
-    return hessian / size @ inverse @ (hessian / size).T
+def godambe_information(hessian, score, free) -> np.ndarray:
+    """Information H Cov(s)⁻¹ H of the free entries, zero elsewhere; shape as ``hessian``.
+
+    Of entries that are held it would add what they tell of the others, and no fit with them held knows it.
+    """
+    information, own = np.zeros_like(hessian), np.ix_(free, free)
+    size, inverse = scaled_inverse(score[own], SINGULAR)
+    information[own] = hessian[own] / size @ inverse @ (hessian[own] / size).T
+    return information
 
 
 def _angles(problem, values, contrast, offset, threads):

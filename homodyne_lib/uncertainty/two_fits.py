@@ -76,7 +76,7 @@ class Agreement:
 
 
 def compare_fits(
-    problem: Problem, found: SpeckleFit, noise: NoiseCalibration, *, held=(), threads: int = 1
+    problem: Problem, found: SpeckleFit, noise: NoiseCalibration, *, held=(), fixed=(), threads: int = 1
 ) -> tuple[NoiseCalibration, Agreement]:
     """Calibrate a fit in the metric of speckle noise, and compare it with least squares.
 
@@ -88,8 +88,8 @@ def compare_fits(
         In the metric.
     noise : NoiseCalibration
         Of least squares: counts and pixels of each angle.
-    held : sequence of str
-        Parameters that were not free in the metric: fixed, or on a bound.
+    held, fixed : sequence of str
+        As of :func:`~homodyne_lib.uncertainty.calibration.calibrate`, in the metric.
     threads : int
 
     Returns
@@ -101,20 +101,19 @@ def compare_fits(
     values, names = found.fit.values, noise.names
     covariance, local, hessian, other_hessian = _scores(problem, found, noise, threads)
     n = len(names)
-    free = [k for k, name in enumerate(names) if name not in held]
+    free, moved = ([k for k, name in enumerate(names) if name not in kept] for kept in (held, fixed))
     inverse, of_least_squares = bread(hessian, free), bread(other_hessian, free)
     within = inverse @ covariance[:n, :n] @ inverse
     calibration = replace(
         noise,
         covariance=within,
         independent=inverse * found.fit.reduced_chi2,
-        information=godambe_information(hessian, covariance[:n, :n]),
+        information=godambe_information(hessian, covariance[:n, :n], moved),
         assumed=hessian / found.fit.reduced_chi2,
     )
     # A wrong model inflates the noise of the residuals, and hardly that of neighbouring ones, which is less well known.
-    inflated = max(
-        np.median([covariance[n + k, n + k] / max(local[n + k, n + k], _TINY) for k in free]), _MOST_INFLATED
-    )
+    ratios = [covariance[n + k, n + k] / max(local[n + k, n + k], _TINY) for k in free]
+    inflated = max(np.median(ratios or [0.0]), _MOST_INFLATED)
     apart = np.hstack([-inverse, of_least_squares])
     difference = apart @ covariance @ apart.T * (_MOST_INFLATED / inflated) + _HIGHER_ORDERS**2 * within
     step = of_least_squares @ problem.normal_equations(values[: len(problem.names)]).gradient

@@ -292,11 +292,18 @@ def test_held_parameters_have_no_error_and_lend_none():
     c2 = speckles("static", 1.0, seed=2)
     problem, fit = fit_of(c2, "static", fixed={"alpha": -0.5, "D_offset": 3000.0})
     diagonal = np.diagonal(c2, axis1=1, axis2=2)
-    result = calibrate(problem, fit.values, diagonal, held=["alpha", "D_offset"])
+    names = ["alpha", "D_offset"]
+    result = calibrate(problem, fit.values, diagonal, held=names, fixed=names)
     free = calibrate(problem, fit.values, diagonal)
     np.testing.assert_array_equal(np.isnan(result.errors), [False, True, True] + [False] * 8)
     assert result.errors[0] < free.errors[0]
     np.testing.assert_allclose(result.independent[0, 0], fit.errors[0] ** 2, rtol=0.1)
+    # Draws get their width from the information: without that of what is held, they have the errors of the fit.
+    own = np.ix_(~np.isnan(result.errors), ~np.isnan(result.errors))
+    np.testing.assert_allclose(np.linalg.inv(result.information[own]), result.covariance[own], rtol=1e-6)
+    assert not result.information[1:3].any()
+    # A value on a bound has no error, but draws leave the bound.
+    assert np.all(np.diag(calibrate(problem, fit.values, diagonal, held=names).information) > 0)
 
 
 def test_a_part_of_the_rows_is_refused():
