@@ -177,6 +177,70 @@ def test_known_degeneracies_are_named(changes, words):
     assert any(words in warning for warning in fit.warnings), fit.warnings
 
 
+@pytest.mark.parametrize(
+    ("mode", "fixed", "words"),
+    [
+        ("static", {"alpha": 0.0, "D_offset": 0.0}, "act alike"),
+        ("static", {"D_offset": 0.0}, "act alike"),
+        ("laminar_flow", {"phi0": 20.0}, "cannot tell the size of the shear rate"),
+    ],
+)
+def test_what_is_held_is_not_called_unknown(mode, fixed, words):
+    truth = dict(zip(start_of(mode), TRUTH[mode], strict=True)) | {"alpha": 0.0, "D_offset": 0.0} | fixed
+    problem, _ = problem_of(mode, params=list(truth.values()), n=60, phi=(0.0,))
+    free, held = (fit_nlsq(problem, start=truth, n_starts=0, fixed=known) for known in ({}, fixed))
+    assert any(words in warning for warning in free.warnings)
+    assert not any(words in warning for warning in held.warnings)
+
+
+@pytest.mark.parametrize("mode", ["constant", "constant_per_angle"])
+@pytest.mark.parametrize("phi", [[0.0], [0.0, 90.0]])
+def test_a_fit_in_which_nothing_has_an_error_says_so(mode, phi):
+    truth = {"D0": 2000.0, "alpha": 0.0, "D_offset": 0.0}
+    record = hd.simulate(truth, phi, q=0.01, dt=0.2, n_frames=40, pixels=20000, modes=3, counts=5.0, seed=3)
+    held = {"alpha": 0.0, "D_offset": 0.0}
+    fit = hd.fit(record, per_angle_mode=mode, fixed=held, bounds={"D0": [4000.0, 5000.0]}, starts=8)
+    assert fit.parameters["D0"].at_bound
+    assert fit.by_squares.calibration.sentence == "No parameter has an error, as all are held or on a bound."
+    (rejected,) = [warning for warning in fit.by_squares.warnings if "reject contrast and offset" in warning]
+    differ = "contrasts differ from angle to angle" in rejected
+    assert differ == (mode == "constant" and len(phi) > 1)
+    assert "estimates from quantiles are biased" in rejected and "phi0" not in rejected
+
+
+def test_a_steady_flow_is_not_taken_for_one_that_turns_by_half_in_a_frame():
+    """Where both fit alike, the contrast of the other is a thousand to a million times that of speckles."""
+    truth = {
+        "D0": 2000.0,
+        "alpha": 0.0,
+        "D_offset": 0.0,
+        "gamma_dot_t0": 0.0012,
+        "beta": 0.0,
+        "gamma_dot_t_offset": 0.0,
+    }
+    how = {"dt": 0.2, "n_frames": 40, "pixels": 3000, "modes": 3, "counts": 5.0, "seed": 3, "stator_rotor_gap": 1e6}
+    record = hd.simulate(truth | {"phi0": 20.0}, [0.0, 60.0, 120.0], q=0.012, **how)
+    still = {name: 0.0 for name, value in truth.items() if value == 0.0}
+    fit = hd.fit(record, "laminar_flow", fixed=still)
+    for each in (fit, fit.by_squares):
+        assert np.all(each.scaling.contrast < 1.0)
+        assert each.values["gamma_dot_t0"] == pytest.approx(0.0012, rel=0.03)
+    wrong = fit_nlsq(
+        _problem_at(record), start=still | {"gamma_dot_t0": 0.00915, "phi0": -83.0}, n_starts=0, fixed=still
+    )
+    assert any(warning.startswith("The contrast of an angle is ") for warning in wrong.warnings)
+
+
+def _problem_at(record):
+    return make_problem(record, per_angle_scaling("individual", record.phi), Model("laminar_flow"))
+
+
+def test_a_bound_of_no_parameter_is_refused():
+    problem, _ = problem_of("static", n=30)
+    with pytest.raises(ValueError, match="bounds names 'D_0', which is no parameter; known are D0, "):
+        fit_nlsq(problem, start=start_of("static"), n_starts=0, bounds={"D_0": [1.0, 2.0]})
+
+
 def test_the_mirror_image_of_a_flow_is_told_as_another_minimum():
     # Angles that are symmetric about 0 see phi0 and -phi0 alike.
     problem, _ = problem_of("laminar_flow", n=60, phi=(0.0, 90.0), contrast_step=0.0)

@@ -76,6 +76,16 @@ def test_only_frames_that_differ_little_are_alike(problem, diffusion, strain_rat
     assert module.are_alike(problem, [diffusion, 0.0, 0.0, strain_rate, 0.0, 0.0, 90.0]) is alike
 
 
+@pytest.mark.parametrize(("every", "alike"), [(4, True), (9, False), (3, False)])
+def test_gaps_that_leave_few_frames_to_merge_keep_all(monkeypatch, every, alike):
+    """Three frames make one: of runs of three all, of runs of eight six, of runs of two none."""
+    monkeypatch.setattr("homodyne_lib.model.frames.MOST_FRAMES", 20)
+    frames = np.array([k for k in range(1, 61) if k % every])
+    record = make_record(1, frames.size, frames=frames, sigma=np.array([0.3]))
+    slow = make_problem(record, per_angle_scaling("individual", record.phi), Model("static"))
+    assert module.are_alike(slow, [10.0, 0.0, 0.0]) is alike
+
+
 def test_a_short_record_stays_as_it_is(problem, monkeypatch):
     monkeypatch.setattr("homodyne_lib.model.frames.MOST_FRAMES", NUMBERS.size)
     raw = np.ones((2, NUMBERS.size))
