@@ -795,6 +795,28 @@ def test_a_browser_shows_the_summary(tab, summary, width):
     assert tab.complaints == []
 
 
+def test_a_posterior_away_from_its_fit_is_not_to_be_quoted(tmp_path):
+    write_results(tmp_path, "static")
+    results = Dataset.read("resting", paths_in(tmp_path))
+    assert sound(results)
+    chains = {name: 1.5 * draws if name in ("D0", "D_offset") else draws for name, draws in results.chains.items()}
+    moved = replace(results, posterior=replace(results.posterior, chains=chains))
+    (sentence,) = led_by_prior(moved)
+    assert sentence.startswith("Fit and posterior do not agree on D(t): at ") and "Å²/s by the fit, and " in sentence
+    assert sentence in cautions(moved) and not sound(moved)
+
+
+def test_a_flow_that_was_held_has_no_limit(tmp_path):
+    write_results(tmp_path, "laminar_flow", detected=False)
+    results = Dataset.read("still", paths_in(tmp_path))
+    flow = list(TRUTH)[3:6]
+    chains = {
+        name: np.full_like(draws, TRUTH[name]) if name in flow else draws for name, draws in results.chains.items()
+    }
+    said = outcome(replace(results, posterior=replace(results.posterior, chains=chains)))
+    assert "its mean over the record was held at " in said and "probability" not in said
+
+
 def test_a_rate_that_the_prior_decides_is_not_to_be_quoted(tmp_path):
     """Errors of the fit twice those of the posterior are passed over; three times as large, they are told."""
     write_results(tmp_path, "static")

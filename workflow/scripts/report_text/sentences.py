@@ -7,6 +7,7 @@ import numpy as np
 from homodyne_lib.figures.panels import chosen_groups, shown_bins
 from homodyne_lib.io.correlations import q_in_words
 from homodyne_lib.model.bins import Bins
+from homodyne_lib.model.curves import CURVES
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import RATE_UNITS
 from homodyne_lib.model.plurals import plural
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 RATE_SYMBOLS = {"D": "$D$", "gamma_dot": r"$\dot\gamma$"}
+_APART = 5.0  # errors between fit and posterior, from which on they are not of the same data
 _LED = 2.5  # times that an error without the prior is larger, from which on the prior decides
 _NOTES = 6  # on estimates, that are listed
 _NOISE_LIKE = (0.8, 1.25)  # reduced χ² of residuals as large as the noise the weights were made from
@@ -120,11 +122,12 @@ def outcome(results: Dataset) -> str:
             rf"points to $\varphi_0$ = {estimate(results.draws['phi0'], 'deg')}."
         )
     else:
-        test, limit = results.fit.flow_test, np.quantile(results.average("gamma_dot"), 0.95)
+        test, limit = results.fit.flow_test, plain_number(np.quantile(results.average("gamma_dot"), 0.95), 2)
+        held = {*results.free}.isdisjoint(CURVES["gamma_dot"][1])
+        mean = f"was held at {limit} 1/s" if held else f"is below {limit} 1/s with 95 % probability"
         text.append(
-            "**The shear rate is compatible with zero**: its mean over the record is below "
-            f"{plain_number(limit, 2)} 1/s ({convention}) with 95 % probability. A flow lowers χ² by only "
-            f"{test.delta_chi2_effective:.2g} residual variances, pairs that share a frame counted once, for "
+            f"**The shear rate is compatible with zero**: its mean over the record {mean} ({convention}). A flow lowers χ² "
+            f"by only {test.delta_chi2_effective:.2g} residual variances, pairs that share a frame counted once, for "
             f"{plural(test.degrees_of_freedom, 'more parameter')} (p = {test.p_value:.2g})."
         )
     return " ".join(text)
@@ -138,14 +141,21 @@ def sound(results: Dataset) -> bool:
 
 
 def led_by_prior(results: Dataset) -> list[str]:
-    """Say of which rates the posterior is much narrower than the data alone make it, in the middle of three times."""
+    """Say of which rates the posterior is not that of the data alone, at the middle of three times: narrower or elsewhere."""
     t, said = landmark_times(results)[1], []
     for curve in results.curves:
         if curve == "gamma_dot" and not flow_found(results):
             continue  # of which the report gives a limit
-        alone, width = results.fit_errors(curve, [t])[0], float(np.std(results.rates(curve, [t])["draws"]))
-        if alone > _LED * width:
-            name, unit = {"D": "D(t)", "gamma_dot": "the shear rate"}[curve], RATE_UNITS[curve]
+        found, alone = results.rates(curve, [t]), results.fit_errors(curve, [t])[0]
+        fitted, mean, width = float(found["fit"][0]), float(np.mean(found["draws"])), float(np.std(found["draws"]))
+        name, unit = {"D": "D(t)", "gamma_dot": "the shear rate"}[curve], RATE_UNITS[curve]
+        if abs(mean - fitted) > _APART * max(alone, width):
+            said.append(
+                f"Fit and posterior do not agree on {name}: at {t:g} s it is {quantity(fitted, alone, unit)} by the fit, and "
+                f"{quantity(mean, width, unit)} in the posterior. Bounds or the prior make the difference; widen the "
+                "bounds."
+            )
+        elif alone > _LED * width:
             free = ", as it takes contrasts near 0.5 for likely" if results.fit.coefficients else ""
             said.append(
                 f"The data alone do not determine {name}: at {t:g} s its error is {plain_number(alone, 2)} {unit} by the "
