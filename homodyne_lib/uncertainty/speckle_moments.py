@@ -21,6 +21,7 @@ __all__ = ["PixelNoise", "SpeckleMoments", "at_contrast", "score_moments", "spec
 # short records, where they cost little. Below 80 frames the sample holds all pairs.
 _SAMPLED_PAIRS = 500
 _PAIRS_TIMES_FRAMES = 300_000
+_TINY = 1e-300
 
 
 class PixelNoise(NamedTuple):
@@ -236,12 +237,15 @@ def _residual_moments(g, score):
 def _crossing(slopes, g):
     """The sum X of (U4), (m, m), and of (U5), (m, n_t).
 
-    The sum over pairs i < j is taken on a systematic sample, drawn in proportion to |g_ij|: it vanishes where g_ij does. X is
-    symmetric where all pairs are taken, and made so where they are not.
+    The sum over pairs i < j is taken on a systematic sample, drawn in proportion to |g_ij| and to the size of J_ij: weights
+    of a metric are large at few pairs, and a sample without these may give a covariance that is none. X is symmetric where
+    all pairs are taken, and made so where they are not.
     """
     n_t = len(g)
     i, j = np.triu_indices(n_t, 1)
-    chance = np.abs(g[i, j]) + 1e-6
+    squares = slopes[:, i, j] ** 2
+    size = np.sqrt(np.mean(squares / np.maximum(squares.mean(axis=1, keepdims=True), _TINY), axis=0))
+    chance = np.abs(g[i, j]) * size + 1e-6
     n = max(_SAMPLED_PAIRS, _PAIRS_TIMES_FRAMES // n_t)
     sampled, weight = np.arange(i.size), np.ones(i.size)
     if n < i.size:

@@ -13,6 +13,7 @@ from workflow_support import ROOT, snakemake
 
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.likelihood.speckle_metric import AngleMetric, intensity_covariance
 from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model import kernels
 from homodyne_lib.model.layouts import PairLayout
@@ -28,7 +29,7 @@ from homodyne_lib.sampling.sandwich import adjust_draws
 from homodyne_lib.simulation import field_factor, simulate_speckle_c2
 from homodyne_lib.uncertainty.calibration import calibrate
 from homodyne_lib.uncertainty.noise_kinds import INDEPENDENT, SPECKLE
-from homodyne_lib.uncertainty.speckle_moments import speckle_moments
+from homodyne_lib.uncertainty.speckle_moments import at_contrast, score_moments, speckle_moments
 
 PHI = np.array([-40.0, 0.0, 30.0, 60.0])
 MODES = ["static", "laminar_flow"]
@@ -145,6 +146,22 @@ def test_moments_are_a_covariance_in_every_direction(mode, n_t):
     seen = vector[:, value > 1e-9] / np.sqrt(value[value > 1e-9])
     for score in moments.score:
         assert np.linalg.eigvalsh(seen.T @ (score / np.outer(size, size)) @ seen)[0] > 0
+
+
+def test_weights_of_a_metric_have_a_covariance_near_the_gaussian_one():
+    """At 10 photons and 400 frames, where a hundredth of the pairs is taken; three fields a pixel are not quite Gaussian."""
+    problem, _ = problem_of("laminar_flow", n=400, phi=(30.0,))
+    g, slopes = model_matrices(np.array(TRUTH["laminar_flow"]), problem.experiment, 0, "spec")
+    slopes[:7] /= 3.0
+    shot = 0.1
+    weights = AngleMetric.of(intensity_covariance(g**2, 1.0 / 3.0, 1.0, shot)).weights(slopes)
+    score = np.tensordot([1.0, shot, shot**2], at_contrast(score_moments(g, weights), 1.0 / 3.0), 1)
+    hessian = 0.5 * np.einsum("aij,bij->ab", weights, slopes)
+    size = np.sqrt(np.diag(hessian))
+    value, vector = np.linalg.eigh(hessian / np.outer(size, size))
+    seen = vector[:, value > 1e-9] / np.sqrt(value[value > 1e-9])
+    ratio = np.linalg.eigvalsh(seen.T @ (score / np.outer(size, size)) @ seen)
+    assert 0.8 < ratio.min() and ratio.max() < 2.0
 
 
 def test_hessian_is_that_of_the_fit():
