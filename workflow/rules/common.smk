@@ -16,7 +16,7 @@ from homodyne_lib.model.frames import MOST_FRAMES, merge_size
 from homodyne_lib.model.scales import search_bounds
 from homodyne_lib.model.parameters import PARAMETERS, is_static
 from homodyne_lib.sampling.shards import chain_processes, shard_count
-from job_log import ERROR
+from job_log import ERROR, lines_of
 from report_text.wording import one_line
 from plan import fault_of, surveyed
 from schemas import checked
@@ -306,9 +306,7 @@ def failures():
     for path, name in sorted(logs.items()):
         if name in FAULTS or not path.is_file() or path.stat().st_mtime < BEGAN:
             continue
-        # A full disk may have cut a letter.
-        text = path.read_text(encoding="utf-8", errors="replace")
-        for line in text.splitlines()[-1:]:
+        for line in lines_of(path, "")[-1:]:
             if line.startswith(ERROR):
                 yield f"{name}: {line.removeprefix(ERROR)}"
 

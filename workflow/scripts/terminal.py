@@ -20,6 +20,8 @@ from report_text.wording import one_line
 from snakemake.logging import LogEvent, logger
 from tqdm import tqdm
 
+from homodyne_lib.model.plurals import plural
+
 __all__ = ["Terminal", "take_over"]
 
 _TARGET = "all"  # the rule that only names what is wanted
@@ -110,8 +112,8 @@ class Terminal(logging.Handler):
             return
         self.waiting.update(jobs)
         total, n = sum(jobs.values()), len(self.datasets)
-        where = "" if self.cores is None else f" on {self.cores} core{'s' * (self.cores != 1)}"
-        self.say(f"{n} dataset{'s' * (n != 1)}, {total} job{'s' * (total != 1)}{where}")
+        where = "" if self.cores is None else f" on {plural(self.cores, 'core')}"
+        self.say(f"{plural(n, 'dataset')}, {plural(total, 'job')}{where}")
         shown = "{bar:24} {n_fmt} of {total_fmt} jobs, {elapsed}{postfix}"
         off = not self.stream.isatty()
         self.bar = tqdm(total=total, file=self.stream, bar_format=shown, leave=False, dynamic_ncols=True, disable=off)
