@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from homodyne_lib.model.plurals import plural
+
 __all__ = ["Bins", "OfBins", "numbered"]
 
 
@@ -108,7 +110,7 @@ class Bins:
     def angles_in_words(self) -> str:
         """How many angles a group has."""
         sizes = [group.size for group in self.groups]
-        one = f"{sizes[0]} angle{'s' * (sizes[0] != 1)}"
+        one = plural(sizes[0], "angle")
         return one if len({*sizes}) == 1 else f"{min(sizes)} to {max(sizes)} angles"
 
     def refusal(self) -> str | None:

@@ -139,9 +139,9 @@ def agreement_record(agreement: Agreement) -> FitAgreement:
     FitAgreement
     """
     differences = dict(zip(agreement.names, agreement.differences.tolist(), strict=True))
-    freedom = agreement.degrees_of_freedom
+    freedom = plural(agreement.degrees_of_freedom, "difference")
     numbers = (
-        f"χ² = {agreement.chi2:.3g} for {freedom} difference{'s' * (freedom != 1)} between least squares and the fit in the "
+        f"χ² = {agreement.chi2:.3g} for {freedom} between least squares and the fit in the "
         f"metric of speckle noise, p = {agreement.p_value:.2g}"
     )
     if agreement.rejected:

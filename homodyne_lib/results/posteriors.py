@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from homodyne_lib.io.files import replacing
 from homodyne_lib.model.curves import CURVES, rate_curves
+from homodyne_lib.model.plurals import plural
 from homodyne_lib.model.rates import trapezoid_cumsum
 from homodyne_lib.model.scaling import PerAngleScaling
 from homodyne_lib.results.draws import read_draws, write_draws
@@ -142,7 +143,7 @@ class Posterior(Shown):
 
     def _heading(self) -> str:
         report = self.report
-        shards = f"{report.n_shards} shard{'s' * (report.n_shards > 1)}"
+        shards = plural(report.n_shards, "shard")
         return (
             f"Posterior, {report.status}: {report.n_chains} chains of {report.n_draws} draws in {shards}. "
             "Errors are standard deviations; lower and upper bound the central 95 %."

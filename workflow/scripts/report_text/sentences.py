@@ -178,13 +178,13 @@ def belief(results: Dataset) -> str:
     else:
         other = "larger" if chi2 > high else "smaller"
         size = f"{other} than the scatter of neighbouring entries, but have the shape of noise"
-    shards = f"{report.n_shards} shard{'s' * (report.n_shards > 1)}"
+    shards = plural(report.n_shards, "shard")
     checks = (
         f"the fit {'converged' if fit.converged else '**did not converge**'}; its residuals are {size} (χ² per "
         f"degree of freedom {chi2:.3f}, {grouped(fit.by_squares.n_points)} pairs of frames);"
         f"{_agreement(fit)}{_of_parts(fit)} "
-        f"sampling converged in {report.n_converged} of {shards} (largest R̂ {worst:.3f}, {diverged} divergent "
-        f"draw{'s' * (diverged != 1)})."
+        f"sampling converged in {report.n_converged} of {shards} (largest R̂ {worst:.3f}, "
+        f"{plural(diverged, 'divergent draw')})."
     )
     if not sound(results):
         end = "**Do not quote these numbers** before what failed is settled."
