@@ -169,6 +169,7 @@ def write_posterior(folder, nlsq, names, coefficients, n_shards):
             "n_converged": n_shards,
             "n_chains": 4,
             "n_draws": 100,
+            "led_by_prior": [],
             "warnings": [],
             "failed": [],
             "pareto_k": 0.31 if n_shards > 1 else None,

@@ -102,6 +102,7 @@ def replica(seed: int, group: str) -> dict:
         "estimator": fit.estimator,
         "p_value": None if fit.agreement is None else fit.agreement.p_value,
         "status": posterior.report.status,
+        "sound": fit.sound and posterior.report.sound,
         "at_bound": any(parameter.at_bound for parameter in fit.parameters.values()),
         "share": posterior.report.shards[0].node_share,
     }
@@ -150,23 +151,28 @@ def regimes_table(groups: dict[str, list]) -> str:
 def random_table(replicas) -> str:
     """Shares of intervals with the truth in them, the farthest of it, and the histogram of ranks."""
     rates = [
-        [*parts, one["at_bound"]] for one in replicas for name, parts in one["quantities"].items() if " at " in name
+        [*parts, one["at_bound"], one["sound"]]
+        for one in replicas
+        for name, parts in one["quantities"].items()
+        if " at " in name
     ]
-    true, value, error, mean, sd, below, at_bound = np.array(rates, dtype=float).T
+    true, value, error, mean, sd, below, at_bound, sound = np.array(rates, dtype=float).T
     # The error of a fit at a bound is that of what the bound leaves free.
     error = np.where(at_bound, np.nan, error)
+    quoted = np.where(sound, sd, np.nan)
     lines = [
         f"{len(replicas)} records; rates with an error below a third of them; fits without a parameter at a bound.",
         "",
         "| | rates | 95 % intervals | 68 % intervals | farthest [errors] | ranks: χ², p |",
         "|---|---|---|---|---|---|",
     ]
-    for name, centre, width in (("fit", value, error), ("posterior", mean, sd)):
+    estimates = (("fit", value, error), ("posterior", mean, sd), ("posterior that may be quoted", mean, quoted))
+    for name, centre, width in estimates:
         known = np.isfinite(width) & (width < KNOWN * np.abs(centre)) & (width > 0)
         pulls = np.abs(centre - true)[known] / width[known]
         held = [pulls < 1.96, pulls < 1.0]
         ranks = "–"
-        if name == "posterior":
+        if name != "fit":
             held = [inside(below[known], level) for level in (0.95, 0.6827)]
             counts = np.histogram(below[known], RANKS, (0.0, 1.0))[0]
             expected = counts.sum() / RANKS

@@ -185,6 +185,12 @@ class Fit(Shown, JsonFile):
         return None
 
     @property
+    def sound(self) -> bool:
+        """Whether it converged, residuals are noise, and fits and parts agree."""
+        disagree = any(test is not None and test.rejected for test in (self.agreement, self.parts))
+        return self.converged and not self.misfit.detected and not disagree
+
+    @property
     def values(self) -> dict[str, float]:
         """Physical parameters by name [units of the parameter table]."""
         return {name: parameter.value for name, parameter in self.parameters.items()}

@@ -161,6 +161,22 @@ class Posterior(Shown):
         return [f"Warning: {text}" for text in self.report.warnings]
 
 
+def landmark_times(duration: float) -> list[float]:
+    """Three times at which rates are quoted: 5, 25 and 75 % of a record, to two digits.
+
+    Parameters
+    ----------
+    duration : float
+        Time of the last frame [s].
+
+    Returns
+    -------
+    list of float
+        [s]
+    """
+    return [float(f"{share * duration:.2g}") for share in (0.05, 0.25, 0.75)]
+
+
 def rate_times(duration: float, dt: float) -> np.ndarray:
     """Times at which rates are drawn, from the first frame after zero to the last.
 

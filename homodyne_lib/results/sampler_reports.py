@@ -127,6 +127,8 @@ class SamplerReport(JsonFile):
         None for a single shard.
     pareto_k : float or None
         Shape of the tail of the weights; None for a single shard.
+    led_by_prior : list of str
+        Of which rates the posterior is not that of the data alone, in sentences; ``warnings`` begin with them.
     warnings : list of str
     failed : list of FailedShard
     shards : list of ShardReport
@@ -140,9 +142,15 @@ class SamplerReport(JsonFile):
     n_draws: int
     agreement: Agreement | None
     pareto_k: float | None
+    led_by_prior: list[str]
     warnings: list[str]
     failed: list[FailedShard]
     shards: list[ShardReport]
+
+    @property
+    def sound(self) -> bool:
+        """Whether all shards converged, and the data decide, not the prior."""
+        return self.n_converged == self.n_shards and not self.led_by_prior
 
     @property
     def sampler(self) -> Sampler:

@@ -11,7 +11,8 @@ from homodyne_lib.model.scales import prior_normal
 from homodyne_lib.results.calibrations import Calibration
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.posterior_records import parameter_rows
-from homodyne_lib.results.posteriors import Posterior
+from homodyne_lib.results.posteriors import Posterior, landmark_times
+from homodyne_lib.results.prior_words import led_by_prior
 from homodyne_lib.results.sampler_reports import Agreement, FailedShard, SamplerReport, ShardReport
 from homodyne_lib.sampling.consensus import cholesky_factor, combine_shards
 from homodyne_lib.sampling.coordinates import Coordinates
@@ -94,9 +95,10 @@ def _prior_sd(coordinates, scaling):
     }
 
 
-def _report(reports, failed, shards, agreement, pareto_k) -> SamplerReport:
+def _report(reports, failed, shards, agreement, pareto_k, led) -> SamplerReport:
     n_shards = len(reports) + len(failed)
-    warnings = [f"Shard {shard.shard} is left out: {shard.reason}" for shard in failed]
+    warnings = [*led]
+    warnings += [f"Shard {shard.shard} is left out: {shard.reason}" for shard in failed]
     warnings += [f"Shard {report.shard}: {reason}." for report in reports for reason in report.reasons]
     warnings += [
         f"Shard {report.shard}: the nodes are too coarse: weighed by the density of the finest nodes, only "
@@ -120,6 +122,7 @@ def _report(reports, failed, shards, agreement, pareto_k) -> SamplerReport:
         n_draws=shards[0].x.shape[1],
         agreement=agreement,
         pareto_k=pareto_k,
+        led_by_prior=led,
         warnings=warnings,
         failed=failed,
         shards=reports,
@@ -178,9 +181,6 @@ def combined(
         mean = {name: float(values.mean()) for name, values in by_name.items()}
         sd = {name: float(values.std()) for name, values in by_name.items()}
         reports.append(ShardReport(shard=number, **chains, mean=mean, sd=sd))
-    report = _report(reports, failed, shards, agreement, pareto_k)
-    for text in report.warnings:
-        progress(f"Warning: {text}")
 
     def draws_of(x):
         free = coordinates.natural_draws(x, scaling)
@@ -195,6 +195,16 @@ def combined(
         "r_hat": {name: max(r.r_hat[name] for r in reports) for name in reports[0].r_hat},
         "ess_bulk": {name: min(r.ess_bulk[name] for r in reports) for name in reports[0].ess_bulk},
     }
+    time = shards[0].time
+    led = led_by_prior(
+        fit.with_calibration(calibration),
+        {name: sample.ravel() for name, sample in draws.items()},
+        landmark_times(time[-1])[1],
+        time[-1] / (time.size - 1),
+    )
+    report = _report(reports, failed, shards, agreement, pareto_k, led)
+    for text in report.warnings:
+        progress(f"Warning: {text}")
     largest = max(worst["r_hat"].values())
     progress(f"{report.n_converged} of {report.n_shards} shards converged; largest R̂ {largest:.4f}")
     table = parameter_rows(fit, draws, worst, _prior_sd(coordinates, scaling), independent)

@@ -85,3 +85,12 @@ def test_shards_that_are_left_out_are_named():
     ]
     with pytest.raises(ValueError, match=r"only 1 of 3 shards can be used, .* a share of 0\.5\. Shard 1: R̂ reaches 2;"):
         usable_shards([(None, {"usable": True}), bad, "c2 is empty."], 0.5)
+
+
+def test_a_posterior_that_is_not_of_the_data_is_told(held):
+    """The chains here lie about the origin of their coordinates and not about the fit."""
+    _, fit, posterior = held
+    (sentence,) = posterior.report.led_by_prior
+    assert sentence.startswith("Fit and posterior do not agree on D(t): at 0.78 s it is ")
+    assert posterior.report.warnings[0] == sentence and f"Warning: {sentence}" in repr(posterior)
+    assert fit.sound and not posterior.report.sound

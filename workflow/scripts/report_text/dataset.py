@@ -14,11 +14,10 @@ from homodyne_lib.io.canonical_file import read_header
 from homodyne_lib.io.formats.simulated import read_truth
 from homodyne_lib.io.hdf5 import open_hdf5
 from homodyne_lib.model.bins import Bins
-from homodyne_lib.model.curves import rate_slopes
 from homodyne_lib.model.frames import frame_offsets
 from homodyne_lib.results.calibrations import Calibration
 from homodyne_lib.results.fits import Fit
-from homodyne_lib.results.posteriors import Posterior, rate_times, rates_side_by_side
+from homodyne_lib.results.posteriors import Posterior, landmark_times, rate_times, rates_side_by_side
 from homodyne_lib.results.sampler_reports import SamplerReport
 from homodyne_lib.results.scalings import QuantileScaling
 
@@ -95,12 +94,6 @@ class Dataset:
         """Calibration of the fit."""
         return self.fit.calibration
 
-    def fit_errors(self, curve: str, times) -> np.ndarray:
-        """Errors of a fitted rate at times [s], without the prior; zero where all that it hangs on is held or on a bound."""
-        _, slopes = rate_slopes(self.fit.values, np.asarray(times, dtype=float), self.header["dt"], curve)
-        covariance = (self.calibration or self.fit).covariance.of(list(self.fit.values))
-        return np.sqrt(np.einsum("ta,ab,tb->t", slopes, covariance, slopes))
-
     @property
     def report(self) -> SamplerReport:
         """What is to be said of the chains."""
@@ -141,6 +134,11 @@ class Dataset:
         """How many frames there are, and of how many where some are missing."""
         n_frames, n_times = len(self.header["frames"]), self.times.size
         return f"{n_frames} frames" if n_frames == n_times else f"{n_frames} of {n_times} frames"
+
+    @property
+    def landmark_times(self) -> list[float]:
+        """Times at which rates are quoted [s]."""
+        return landmark_times(self.times[-1])
 
     @property
     def rate_times(self) -> np.ndarray:

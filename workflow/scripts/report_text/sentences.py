@@ -23,8 +23,6 @@ __all__ = [
     "error_note",
     "estimate",
     "flow_found",
-    "landmark_times",
-    "led_by_prior",
     "notes_on_estimates",
     "outcome",
     "range_95",
@@ -35,8 +33,6 @@ __all__ = [
 ]
 
 RATE_SYMBOLS = {"D": "$D$", "gamma_dot": r"$\dot\gamma$"}
-_APART = 5.0  # errors between fit and posterior, from which on they are not of the same data
-_LED = 2.5  # times that an error without the prior is larger, from which on the prior decides
 _NOTES = 6  # on estimates, that are listed
 _NOISE_LIKE = (0.8, 1.25)  # reduced χ² of residuals as large as the noise the weights were made from
 
@@ -45,11 +41,6 @@ def flow_found(results: Dataset) -> bool | None:
     """Whether the data need a flow; None where the model has none."""
     test = results.fit.flow_test
     return None if test is None else test.detected
-
-
-def landmark_times(results: Dataset) -> list[float]:
-    """Three times at which rates are quoted: 5, 25 and 75 % of the record, to two digits [s]."""
-    return [float(f"{share * results.times[-1]:.2g}") for share in (0.05, 0.25, 0.75)]
 
 
 def estimate(draws, unit: str) -> str:
@@ -97,7 +88,7 @@ def shown_large(bins: Bins) -> str:
 
 
 def _at_times(results: Dataset, curve: str) -> str:
-    times = landmark_times(results)
+    times = results.landmark_times
     draws = results.rates(curve, times)["draws"]
     texts = [estimate(sample, RATE_UNITS[curve]) for sample in draws.T]
     return ", ".join(f"{text} at\u00a0t\u00a0=\u00a0{t:g}\u00a0s" for text, t in zip(texts, times, strict=True))
@@ -134,35 +125,8 @@ def outcome(results: Dataset) -> str:
 
 
 def sound(results: Dataset) -> bool:
-    """Whether fit and sampling converged, residuals are noise, fits and parts agree, and the data determine the rates."""
-    converged = results.fit.converged and results.report.n_converged == results.report.n_shards
-    disagree = any(test is not None and test.rejected for test in (results.fit.agreement, results.fit.parts))
-    return bool(converged and not results.fit.misfit.detected and not disagree and not led_by_prior(results))
-
-
-def led_by_prior(results: Dataset) -> list[str]:
-    """Say of which rates the posterior is not that of the data alone, at the middle of three times: narrower or elsewhere."""
-    t, said = landmark_times(results)[1], []
-    for curve in results.curves:
-        if curve == "gamma_dot" and not flow_found(results):
-            continue  # of which the report gives a limit
-        found, alone = results.rates(curve, [t]), results.fit_errors(curve, [t])[0]
-        fitted, mean, width = float(found["fit"][0]), float(np.mean(found["draws"])), float(np.std(found["draws"]))
-        name, unit = {"D": "D(t)", "gamma_dot": "the shear rate"}[curve], RATE_UNITS[curve]
-        if abs(mean - fitted) > _APART * max(alone, width):
-            said.append(
-                f"Fit and posterior do not agree on {name}: at {t:g} s it is {quantity(fitted, alone, unit)} by the fit, and "
-                f"{quantity(mean, width, unit)} in the posterior. Bounds or the prior make the difference; widen the "
-                "bounds."
-            )
-        elif alone > _LED * width:
-            free = ", as it takes contrasts near 0.5 for likely" if results.fit.coefficients else ""
-            said.append(
-                f"The data alone do not determine {name}: at {t:g} s its error is {plain_number(alone, 2)} {unit} by the "
-                f"fit, and {plain_number(width, 2)} {unit} in the posterior. The prior makes the difference{free}. Record a "
-                "whole decay."
-            )
-    return said
+    """Whether its numbers may be quoted."""
+    return results.fit.sound and results.report.sound
 
 
 def belief(results: Dataset) -> str:
@@ -221,7 +185,9 @@ def _of_parts(fit: Fit) -> str:
 
 def cautions(results: Dataset) -> list[str]:
     """Warnings of fit, sampling and calibration: those that bear on the numbers."""
-    return [*led_by_prior(results), *results.fit.warnings, *results.report.warnings, *_surprises(results.calibration)]
+    led = results.report.led_by_prior
+    of_chains = [text for text in results.report.warnings if text not in led]
+    return [*led, *results.fit.warnings, *of_chains, *_surprises(results.calibration)]
 
 
 def _surprises(calibration: Calibration | None) -> list[str]:
@@ -252,7 +218,7 @@ def error_note(results: Dataset) -> str:
     if calibration is None:
         return (
             "**Error bars are too small.** They treat the entries of c2 as independent, but entries that share a frame "
-            "fluctuate together; for data of this kind true errors are larger by factors of 4 to 20."
+            "fluctuate together; for data of this kind true errors are 1.1 to 38 times larger."
         )
     if not calibration.kind.correlated:
         return (

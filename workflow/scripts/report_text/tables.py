@@ -17,7 +17,7 @@ from homodyne_lib.model.plurals import plural
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.sampler_reports import MAX_DIVERGED, MAX_R_HAT, MIN_BFMI, MIN_ESS, Agreement, SamplerReport
 from report_text.dataset import Dataset
-from report_text.sentences import RATE_SYMBOLS, estimate, flow_found, landmark_times, range_95
+from report_text.sentences import RATE_SYMBOLS, estimate, flow_found, range_95
 from report_text.wording import alongside, escape, interval, plain_number, quantity
 
 __all__ = [
@@ -81,7 +81,7 @@ def rates_in_words(results: Dataset) -> str:
 
 def rate_table(results: Dataset) -> str:
     """Tabulate the rates at the landmark times: posterior, 95 % interval, fit, truth."""
-    times, rows = landmark_times(results), []
+    times, rows = results.landmark_times, []
     for curve in results.curves:
         rates, unit = results.rates(curve, times), RATE_UNITS[curve]
         for k, t in enumerate(times):

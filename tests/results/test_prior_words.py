@@ -1,0 +1,75 @@
+"""Which rates are said to be decided by the prior."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from report_support import DT, N_T, write_results
+
+from homodyne_lib.results.calibrations import Calibration
+from homodyne_lib.results.fits import Fit
+from homodyne_lib.results.posteriors import Posterior
+from homodyne_lib.results.prior_words import led_by_prior
+
+TIME = 0.25 * DT * (N_T - 1)
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Reads a fit and draws that go together."""
+
+    def made(mode, detected=None):
+        write_results(tmp_path, mode, detected=detected)
+        fit = Fit.read(tmp_path / "nlsq.json").with_calibration(Calibration.read(tmp_path / "calibration.json"))
+        return fit, Posterior.read(tmp_path).draws
+
+    return made
+
+
+def test_data_that_decide_are_passed_over(results):
+    assert led_by_prior(*results("laminar_flow", detected=True), TIME, DT) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "rate"), [(("D0", "D_offset"), "D(t)"), (("gamma_dot_t0", "gamma_dot_t_offset"), "the shear rate")]
+)
+def test_a_posterior_away_from_its_fit_is_told(results, names, rate):
+    fit, draws = results("laminar_flow", detected=True)
+    (sentence,) = led_by_prior(fit, draws | {name: 1.5 * draws[name] for name in names}, TIME, DT)
+    assert sentence.startswith(f"Fit and posterior do not agree on {rate}: at {TIME:g} s it is ")
+
+
+def test_a_flow_that_is_not_detected_has_a_limit_only(results):
+    fit, draws = results("laminar_flow", detected=False)
+    assert led_by_prior(fit, draws | {"gamma_dot_t0": 3.0 * draws["gamma_dot_t0"]}, TIME, DT) == []
+
+
+@pytest.mark.parametrize(("times", "told"), [(1.0, False), (1.5, True)])
+def test_errors_much_larger_than_those_of_the_posterior_are_told(results, times, told):
+    """Those of the fit are twice those of the draws here, which is passed over; three times is not."""
+    fit, draws = results("static")
+    covariance = fit.calibration.covariance
+    wider = replace(fit.calibration, covariance=replace(covariance, matrix=covariance.matrix * times**2))
+    said = led_by_prior(fit.with_calibration(wider), draws, TIME, DT)
+    assert [text.split(":")[0] for text in said] == told * ["The data alone do not determine D(t)"]
+    assert all("contrasts near 0.5" in text for text in said)
+
+
+def test_the_error_that_is_told_is_that_of_the_fitted_rate(results):
+    """D(t) = D0 t^alpha + D_offset, whose slopes are known; draws of hardly any width are narrower than any error."""
+    fit, draws = results("static")
+    d0, alpha, offset = fit.values.values()
+    slopes = np.array([TIME**alpha, d0 * TIME**alpha * np.log(TIME), 1.0])
+    error = np.sqrt(slopes @ fit.calibration.covariance.of(list(fit.values)) @ slopes)
+    still = {name: np.full_like(draws[name], value) for name, value in fit.values.items()}
+    still["D_offset"][::2] = offset + 1e-6
+    (sentence,) = led_by_prior(fit, still, TIME, DT)
+    assert f" its error is {error:.2g} Å²/s by the fit, and 5e−07 Å²/s in the posterior. " in sentence
+
+
+def test_a_rate_that_was_held_is_passed_over(results):
+    fit, draws = results("static")
+    assert (
+        led_by_prior(fit, {name: np.full_like(draws[name], value) for name, value in fit.values.items()}, TIME, DT)
+        == []
+    )
