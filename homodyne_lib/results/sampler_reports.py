@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from homodyne_lib.results.typed_json import JsonFile
 
 __all__ = [
-    *("MAX_DIVERGED", "MAX_R_HAT", "MIN_BFMI", "MIN_ESS", "SAMPLERS"),
+    *("MAX_DIVERGED", "MAX_R_HAT", "MIN_BFMI", "MIN_ESS", "MIN_NODE_SHARE", "SAMPLERS"),
     *("Agreement", "FailedShard", "Sampler", "SamplerReport", "ShardReport"),
 ]
 
 MAX_R_HAT, MIN_ESS, MAX_DIVERGED, MIN_BFMI = 1.01, 400, 0.01, 0.3
 """Of converged chains: R̂, effective draws, the share of draws that diverged, and BFMI."""
+
+MIN_NODE_SHARE = 0.99
+"""Share of the draws that count when weighed by the density of the finest nodes; draws a tenth of an error off have it."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ docs/posterior.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -46,12 +47,15 @@ _STRAY = 100.0
 # The Newton step from the fit towards the prior is not trusted beyond this many standard deviations.
 _LONGEST_STEP = 1.0
 # Nodes are refined until their log density and that of the finest nodes differ by a constant to within _CLOSE. They are
-# compared at _N_TRIALS draws of the expected law, except where the density is lower than its highest by more than _FAR.
+# compared at _N_TRIALS draws of a law, except where the density is lower than its highest by more than _FAR.
 _N_TRIALS, _FAR, _CLOSE = 16, 20.0, 0.05
 _FINENESS = (6, 8, 10, 12, 14, 16, 20, 24, 32)
-# Snapshots of the metric are taken _REACH standard deviations about the centre.
+# Snapshots of the metric are draws of a law that is _REACH times as wide.
 _SNAPSHOTS, _REACH = (32, 64, 128), 1.5
 _WEIGHED = (64, 24)  # draws, in the end; fewer where each takes a pass over all pairs
+
+_Law = Callable[[int, float, int], np.ndarray]
+"""Draws: their number, how many times as wide as the law they are, and a seed."""
 
 _log_densities = over_draws(lambda density, x, sums: density.log_density(x, sums))
 
@@ -124,7 +128,13 @@ class ShardPosterior:
         size, scaled = unit_diagonal(n_shards * precision)
         value, vector = np.linalg.eigh(np.linalg.inv(scaled)[:n, :n])
         factor, whitening = vector * np.sqrt(value) / size[:n, None], vector.T / np.sqrt(value)[:, None] * size[:n]
-        self.density = self._close(Density(self._shard, self.centre, self.anchor, factor, whitening))
+        density = Density(self._shard, self.centre, self.anchor, factor, whitening)
+
+        def expected(number, reach, seed):
+            z = reach * np.random.default_rng(seed).standard_normal((number, n))
+            return np.array([density.place(row) for row in z])
+
+        self.density = self._close(density, expected)
 
     def _laplace(self, values, noise_scale):
         """Centre of the posterior of all data, precision of the shard's own, and the prior's part of it: (P4)."""
@@ -184,29 +194,47 @@ class ShardPosterior:
         prior[n:, n:] = np.diag(self._shard.prior_precision)
         return precision + prior, prior, gradient, noise2
 
-    def _close(self, density: Density) -> Density:
-        """The density on the coarsest nodes that are close to the finest where the posterior is expected."""
-        z = np.random.default_rng(0).standard_normal((_N_TRIALS, len(density.factor)))
-        x = np.array([density.place(row) for row in z])
+    def moved_to(self, x) -> ShardPosterior:
+        """The same posterior on nodes that are close to the finest where its draws are, and not where they were expected.
+
+        Parameters
+        ----------
+        x : array_like, shape (n_chains, n_draws, d)
+
+        Returns
+        -------
+        ShardPosterior
+        """
+        x = np.reshape(x, (-1, np.shape(x)[-1]))[:, : len(self.density.factor)]
+        mean = x.mean(axis=0)
+
+        def found(number, reach, seed):
+            return mean + reach * (np.random.default_rng(seed).choice(x, number) - mean)
+
+        moved = copy(self)
+        moved.density = self._close(self.density, found)
+        return moved
+
+    def _close(self, density: Density, law: _Law) -> Density:
+        """The density on the coarsest nodes that are close to the finest at draws of a law."""
+        x = law(_N_TRIALS, 1.0, 0)
         params = params_of_draws(self.coordinates, x)
         wanted = _log_densities(density, x, self._finest.sums_of_many(params))
         near = ~(wanted < wanted.max() - _FAR)
-        for nodes in self._ladder(density):
+        for nodes in self._ladder(law):
             actual = _log_densities(density, x, nodes.sums_of_many(params))
             if np.ptp((actual - wanted)[near]) < _CLOSE:
                 return replace(density, shard=replace(self._shard, nodes=nodes))
         # Snapshots do not give the density of every point; how much that matters the weights of draws show.
         return replace(density, shard=replace(self._shard, nodes=nodes if self.problem.metric else self._finest))
 
-    def _ladder(self, density: Density) -> Iterator[Nodes | Span]:
+    def _ladder(self, law: _Law) -> Iterator[Nodes | Span]:
         """Nodes from coarse to fine, or snapshots of the metric from few to many."""
         if self.problem.metric is None:
             yield from (self.problem.nodes_of(fineness) for fineness in _FINENESS)
             return
         for number in _SNAPSHOTS:
-            z = _REACH * np.random.default_rng(1).standard_normal((number, len(density.factor)))
-            x = np.array([density.place(row) for row in z])
-            yield make_span(self.problem, params_of_draws(self.coordinates, x))
+            yield make_span(self.problem, params_of_draws(self.coordinates, law(number, _REACH, 1)))
 
     def node_share(self, x) -> float:
         """How many draws count where each is weighed by the density of the finest nodes over that of the nodes in use.

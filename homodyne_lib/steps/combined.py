@@ -13,7 +13,7 @@ from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.posterior_records import parameter_rows
 from homodyne_lib.results.posteriors import Posterior, landmark_times
 from homodyne_lib.results.prior_words import led_by_prior
-from homodyne_lib.results.sampler_reports import Agreement, FailedShard, SamplerReport, ShardReport
+from homodyne_lib.results.sampler_reports import MIN_NODE_SHARE, Agreement, FailedShard, SamplerReport, ShardReport
 from homodyne_lib.sampling.consensus import cholesky_factor, combine_shards
 from homodyne_lib.sampling.coordinates import Coordinates
 from homodyne_lib.sampling.importance import MAX_PARETO_K, reweighted
@@ -25,7 +25,6 @@ __all__ = ["Outcome", "combined", "usable_shards"]
 
 _PRIOR_DRAWS = 4000
 _OWN_DRAWS = 400
-_NODE_SHARE = 0.95  # of the draws that must count when weighed by the density of the finest nodes
 
 Outcome = tuple[ShardDraws, Mapping[str, Any]] | str
 """Draws of a shard with the report of its chains, or the sentence that says why there are none."""
@@ -102,9 +101,9 @@ def _report(reports, failed, shards, agreement, pareto_k, led) -> SamplerReport:
     warnings += [f"Shard {report.shard}: {reason}." for report in reports for reason in report.reasons]
     warnings += [
         f"Shard {report.shard}: the nodes are too coarse: weighed by the density of the finest nodes, only "
-        f"{report.node_share:.0%} of the draws count ({_NODE_SHARE:.0%} is wanted)."
+        f"{report.node_share:.0%} of the draws count ({MIN_NODE_SHARE:.0%} is wanted)."
         for report in reports
-        if report.node_share < _NODE_SHARE
+        if report.node_share < MIN_NODE_SHARE
     ]
     exact = pareto_k is None or pareto_k < MAX_PARETO_K
     if not exact:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from homodyne_lib.likelihood.merged_frames import merged_frames
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.posterior_records import chain_diagnostics
-from homodyne_lib.results.sampler_reports import MIN_ESS
+from homodyne_lib.results.sampler_reports import MIN_ESS, MIN_NODE_SHARE
 from homodyne_lib.results.scalings import QuantileScaling
 from homodyne_lib.sampling.consensus import combine_shards
 from homodyne_lib.sampling.importance import propose, shard_terms
@@ -110,24 +109,24 @@ def sampled(
     ValueError
         If the density is not finite where a chain starts.
     """
-    once = partial(
-        _attempt,
-        posterior,
-        seed=seed,
-        warmup=warmup,
-        rejected=1 - target_acceptance,
-        progress=progress,
-        n_draws=draws,
-        n_chains=chains,
-        n_processes=processes,
-    )
+    how = {"n_draws": draws, "n_chains": chains, "n_processes": processes}
+    how |= {"seed": seed, "warmup": warmup, "rejected": 1 - target_acceptance, "progress": progress}
+    best, report = _best(posterior, **how)
+    if report["node_share"] < MIN_NODE_SHARE:
+        progress("once more, on nodes that are close to the finest where the draws are")
+        best, report = _best(posterior.moved_to(best.x), **how)
+    return best, report
+
+
+def _best(posterior, *, progress, **how):
+    """Draws whose chains agree, or those of two attempts whose chains agree better; and their report."""
     learn = not posterior.determined
-    attempts = [once(1, learn)]
+    attempts = [_attempt(posterior, 1, learn, progress=progress, **how)]
     # Fewer draws than are wanted of effective ones cannot pass, however they are made.
-    if not attempts[0][1]["converged"] and chains * draws > MIN_ESS:
+    if not attempts[0][1]["converged"] and how["n_chains"] * how["n_draws"] > MIN_ESS:
         progress(f"{'; '.join(attempts[0][1]['reasons'])}; once more with smaller steps and a longer adaptation")
         learn = learn or attempts[0][1]["divergences"] > 0
-        attempts.append(once(2, learn))
+        attempts.append(_attempt(posterior, 2, learn, progress=progress, **how))
     best, report = min(attempts, key=lambda attempt: attempt[1]["max_r_hat"])
     report["node_share"] = posterior.node_share(best.x)
     progress(f"weighed by the density of the finest nodes, {report['node_share']:.1%} of the draws count")
