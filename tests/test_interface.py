@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -115,6 +116,25 @@ def test_a_fit_without_a_posterior_is_drawn_too(c2, fitted):
     figures = hd.plot(c2, fitted)
     assert [*figures] == ["correlations", "decays", "angles", "residuals"]
     assert figures["decays"]._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda c2, fit: hd.fit(c2, uncertainty="Speckle"), "uncertainty is 'Speckle'; choose one of speckle, indep"),
+        (lambda c2, fit: hd.fit(c2, estimator="squares"), "estimator is 'squares'; choose one of speckle, least_sq"),
+        (lambda c2, fit: hd.calibrate(fit, "Speckle"), "estimator is 'Speckle'; choose one of speckle, least_squar"),
+        (lambda c2, fit: hd.sample(fit, chains=1), "chains is 1; choose 2 or more, as R̂ compares them"),
+        (lambda c2, fit: hd.plot(c2, fit, matrix_pixels=1), "matrix_pixels is 1; choose 10 or more"),
+        (
+            lambda c2, fit: hd.plot(replace(c2, q=2 * c2.q), fit),
+            "the fit is not one of this record: it has 3 angles and",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(c2, fitted, call, told):
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}"):
+        call(c2, fitted)
 
 
 def test_a_simulation_is_prepared_as_a_file_is():

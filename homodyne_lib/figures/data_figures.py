@@ -212,11 +212,14 @@ def _draw_decay(axes, comparison: Comparison, bands: np.ndarray, k: int) -> None
     colours = shades(len(comparison.ages)).colors
     for number, (window, colour) in enumerate(zip(comparison.ages, colours, strict=True)):
         # From behind: bands, error bars, points, lines.
-        axes.fill_between(comparison.lag, *bands[:, k, number], color=colour, alpha=0.2, lw=0, zorder=1)
+        model, lag = comparison.model_decay[k, number], comparison.lag
+        # Where frames are missing, some lags have no pair; the model is drawn on across them.
+        known = np.isfinite(model)
+        axes.fill_between(lag[known], *bands[:, k, number, known], color=colour, alpha=0.2, lw=0, zorder=1)
         style = {"fmt": MARKERS[number], "ms": 2.4, "mec": "none", "elinewidth": 0.5, "ecolor": (*to_rgb(colour), 0.4)}
         data, error = comparison.data_decay[k, number], comparison.decay_error[k, number]
-        axes.errorbar(comparison.lag, data, error, color=colour, label=_window(window), zorder=2, **style)
-        axes.plot(comparison.lag, comparison.model_decay[k, number], "-", lw=0.9, color=colour, zorder=3)
+        axes.errorbar(lag, data, error, color=colour, label=_window(window), zorder=2, **style)
+        axes.plot(lag[known], model[known], "-", lw=0.9, color=colour, zorder=3)
 
 
 def _window(window) -> str:

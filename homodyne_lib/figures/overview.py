@@ -18,6 +18,8 @@ from homodyne_lib.results.posteriors import Posterior, rate_times, rates_side_by
 
 __all__ = ["Figures", "main_figures"]
 
+_FEWEST_PIXELS = 10  # of a map
+
 
 class Figures(dict[str, Figure]):
     """Figures by name; a notebook shows all of them, one below the other."""
@@ -46,7 +48,7 @@ def main_figures(
     posterior : Posterior, optional
         Without one there are no bands, no rates and no corner plot.
     truth : mapping of str to float, optional
-        Parameters of a simulation [units of the parameter table].
+        Parameters of a simulation [units of the parameter table]; its time begins with frame 1.
     pixels : int
         Largest side of a map.
 
@@ -56,11 +58,25 @@ def main_figures(
         ``correlations`` (``correlations-2`` and so on where there are more than six bins), ``decays``, ``rates``,
         ``angles`` where there are several, ``corner``, ``residuals``. Where many bins are of several q or files, the first
         three show some of them.
+
+    Raises
+    ------
+    ValueError
+        If the fit is not one of this record, or maps would have fewer than ten pixels.
     """
+    fitted, n_pairs = fit.scaling.bins, len(record.bins) * len(record.frames) * (len(record.frames) - 1) // 2
+    alike = (np.array_equal(getattr(record.bins, part), getattr(fitted, part)) for part in ("repeat", "q", "phi"))
+    if not all(alike) or n_pairs != fit.by_squares.n_points:
+        raise ValueError(
+            f"the fit is not one of this record: it has {fitted.in_words} and {fit.by_squares.n_points} pairs of frames, and "
+            f"the record {record.bins.in_words} and {n_pairs}, at other q or angles perhaps; fit the record."
+        )
+    if pixels < _FEWEST_PIXELS:
+        raise ValueError(f"matrix_pixels is {pixels}; choose {_FEWEST_PIXELS} or more.")
     comparison = compare(record, fit, pixels)
     maps = correlation_maps(comparison)
     figures = Figures({f"correlations-{k}" if k > 1 else "correlations": figure for k, figure in enumerate(maps, 1)})
-    known = fit.beside(truth) if truth else None
+    delay = (int(record.frames[0]) - 1) * record.dt
     bands = np.full((2, *comparison.model_decay.shape), np.nan)
     if posterior is not None:
         scaling = posterior.scaling(list(fit.coefficients), fit.per_angle)
@@ -68,7 +84,9 @@ def main_figures(
     figures["decays"] = decays(comparison, bands)
     if posterior is not None:
         times = rate_times(comparison.duration, record.dt)
-        rates = {curve: rates_side_by_side(curve, times, record.dt, fit, posterior, known) for curve in fit.curves}
+        rates = {
+            curve: rates_side_by_side(curve, times, record.dt, fit, posterior, truth, delay) for curve in fit.curves
+        }
         figures["rates"] = rates_over_time(times, rates, record.sample.shear_rate)
     if angular := angular_decays(record, fit, comparison):
         flow = fit.flow_test is not None and fit.flow_test.detected
@@ -76,6 +94,6 @@ def main_figures(
         figures["angles"] = decays_over_angle(angular, direction)
     if posterior is not None:
         drawn = {name: sample for name, sample in posterior.draws.items() if name in fit.values and np.ptp(sample) > 0}
-        figures["corner"] = corner(drawn, fit.values, known)
+        figures["corner"] = corner(drawn, fit.values, fit.beside(truth or {}, delay))
     figures["residuals"] = residuals(comparison)
     return figures

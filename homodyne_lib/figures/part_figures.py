@@ -51,6 +51,7 @@ def rates_of_q(parts: PartsAgreement, draws: Mapping[str, np.ndarray], power, re
         _draw_band(axes, fine, shared)
         _draw_points(axes, q, rings, curve)
         axes.set(xlabel="$q$ [1/Å]", ylabel=_LABELS[curve], xlim=(fine[0], fine[-1]))
+        axes.locator_params(axis="x", nbins=4)
     axes = panels[-1]
     _draw_band(axes, fine**2 / _SQUARES, fine**2 * draws["D"][:, None] * growth)
     known = [part for part in rings if "D" in part.known]

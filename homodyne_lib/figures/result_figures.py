@@ -60,7 +60,9 @@ def rates_over_time(
         if lowest > 0 and _LOG_FROM < highest / lowest < 1e4:
             axes.set_yscale("log")
         else:
-            axes.set_ylim(0, 1.08 * highest)
+            # A fit outside of the band is what a reader looks for.
+            lines = [shown["fit"], [] if shown["truth"] is None else shown["truth"]]
+            axes.set_ylim(0, 1.08 * max(highest, *np.concatenate(lines)))
             axes.ticklabel_format(axis="y", scilimits=(-3, 4), useMathText=True)
     shown = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(shown.values(), shown, loc="outside upper center", ncols=5 if len(rates) > 1 else 2)

@@ -3,7 +3,8 @@
 Each function is a few steps of :mod:`homodyne_lib.steps`, which the workflow takes too: equal settings give equal numbers.
 The defaults of the keywords are those of the workflow's configuration.
 
-:mod:`~homodyne_lib.interface.data` makes the record, :mod:`~homodyne_lib.interface.analysis` does the rest.
+:mod:`~homodyne_lib.interface.data` makes the record, :mod:`~homodyne_lib.interface.analysis` fits and samples it, and
+:mod:`~homodyne_lib.interface.drawing` plots it.
 
 Examples
 --------

@@ -1,4 +1,4 @@
-"""Fit, calibrate, sample and plot a record."""
+"""Fit, calibrate and sample a record."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from homodyne_lib.figures.overview import Figures, main_figures
-from homodyne_lib.interface.settings import Convention, Progress, silent
+from homodyne_lib.interface.settings import Convention, Estimator, Progress, Uncertainty, check_choice, silent
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import compress
 from homodyne_lib.results.fits import Fit, FitInput
@@ -29,7 +28,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="IProgress not found")
     from homodyne_lib.steps.sampled import sampled, seed_of, shard_posterior, weighed
 
-__all__ = ["calibrate", "fit", "plot", "sample"]
+__all__ = ["calibrate", "fit", "sample"]
 
 
 def fit(
@@ -40,8 +39,8 @@ def fit(
     fourier_order: int = 2,
     shear_convention: Convention = "spec",
     q_exponent: float | Literal["free"] = 2,
-    uncertainty: Literal["speckle", "independent"] = "speckle",
-    estimator: Literal["speckle", "least_squares"] = "speckle",
+    uncertainty: Uncertainty = "speckle",
+    estimator: Estimator = "speckle",
     starts: int = 64,
     start: Mapping[str, float] | None = None,
     fixed: Mapping[str, float] | None = None,
@@ -92,6 +91,8 @@ def fit(
     ValueError
         For settings that contradict the data or each other.
     """
+    check_choice("uncertainty", uncertainty, Uncertainty)
+    check_choice("estimator", estimator, Estimator)
     result = fitted(
         c2,
         compress(c2),
@@ -136,7 +137,7 @@ def _made_from(fit: Fit) -> FitInput:
 
 def calibrate(
     fit: Fit,
-    estimator: Literal["speckle", "least_squares"] = "speckle",
+    estimator: Estimator = "speckle",
     *,
     max_evaluations: int = 200,
     threads: int = 1,
@@ -159,8 +160,9 @@ def calibrate(
     Raises
     ------
     ValueError
-        If the fit was read from a file.
+        If the fit was read from a file, or there is no such estimator.
     """
+    check_choice("estimator", estimator, Estimator)
     made = _made_from(fit)
     result = calibrated(
         fit.least_squares or fit,
@@ -220,8 +222,10 @@ def sample(
     Raises
     ------
     ValueError
-        If the fit was read from a file, shards do not fit the data, or too few of them can be used.
+        If the fit was read from a file, shards do not fit the data, too few of them can be used, or there is only one chain.
     """
+    if chains < 2:
+        raise ValueError(f"chains is {chains}; choose 2 or more, as R̂ compares them with each other.")
     made = _made_from(fit)
     n_phi, n_frames, _ = made.record.c2.shape
     n_shards = shard_count(n_phi, n_frames, shards, in_metric=fit.metric is not None)
@@ -269,32 +273,3 @@ def sample(
         fixed=made.fixed,
         progress=progress,
     )
-
-
-def plot(
-    c2: Correlations,
-    fit: Fit,
-    posterior: Posterior | None = None,
-    *,
-    truth: Mapping[str, float] | None = None,
-    matrix_pixels: int = 200,
-) -> Figures:
-    """Draw the main figures of a dataset.
-
-    Parameters
-    ----------
-    c2 : Correlations
-    fit : Fit
-    posterior : Posterior, optional
-        Without one there are no bands, no rates and no corner plot.
-    truth : mapping of str to float, optional
-        Parameters of a simulation.
-    matrix_pixels : int
-        Longer sides of c2 are averaged down to so many.
-
-    Returns
-    -------
-    Figures
-        Matplotlib figures by name; a notebook shows all of them, and ``figures["rates"]`` is one.
-    """
-    return main_figures(c2, fit, posterior, truth, matrix_pixels)

@@ -220,21 +220,27 @@ class Fit(Shown, JsonFile):
         """Rates of the model: D, and the shear rate where there is flow."""
         return [curve for curve in CURVES if curve == "D" or not self.is_static]
 
-    def beside(self, truth: Mapping[str, Any]) -> dict[str, Any]:
-        """Truth of a simulation with periodic parameters where they are nearest to the fit.
+    def beside(self, truth: Mapping[str, Any], delay: float = 0.0) -> dict[str, float]:
+        """Those parameters of a simulation that mean what they mean in the fit, periodic ones where they are nearest to it.
 
         Parameters
         ----------
         truth : mapping
-            Parameters by name [units of the parameter table], and what else is known.
+            Parameters by name [units of the parameter table], and its ``shear_convention``; without that, the one of the fit.
+        delay : float
+            Time of the simulation at which the record begins [s]. Where it is not 0, no power law of the simulation is one of
+            the time of the record.
 
         Returns
         -------
-        dict
+        dict of str to float
         """
-        names = [name for name in self.values if name in truth]
+        others = {name for curve in CURVES.values() for name in curve[1]} if delay else set()
+        if truth.get("shear_convention", self.shear_convention) != self.shear_convention:
+            others |= {"gamma_dot_t0", "gamma_dot_t_offset"}
+        names = [name for name in self.values if name in truth and name not in others]
         known, fitted = [truth[name] for name in names], [self.values[name] for name in names]
-        return {**truth, **dict(zip(names, nearest_image(names, known, fitted).tolist(), strict=True))}
+        return dict(zip(names, nearest_image(names, known, fitted).tolist(), strict=True))
 
     @property
     def per_angle(self) -> PerAngleScaling:

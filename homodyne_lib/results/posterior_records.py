@@ -11,7 +11,7 @@ from arviz_stats import bfmi, ess, hdi, rhat
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import unit_of
 from homodyne_lib.results.fits import Fit
-from homodyne_lib.results.sampler_reports import MAX_DIVERGED, MAX_R_HAT, MIN_BFMI, MIN_ESS
+from homodyne_lib.results.sampler_reports import MAX_DIVERGED, MAX_R_HAT, MIN_BFMI, MIN_ESS, r_hat_in_words
 
 __all__ = ["chain_diagnostics", "parameter_rows"]
 
@@ -47,10 +47,13 @@ def chain_diagnostics(draws: dict[str, np.ndarray], stats: dict[str, np.ndarray]
     }
     share = worst["divergences"] / np.size(stats["diverging"])
     checks = (
-        (worst["max_r_hat"] <= MAX_R_HAT, f"R̂ reaches {worst['max_r_hat']:.3f} (at most {MAX_R_HAT} is wanted)"),
+        (
+            worst["max_r_hat"] <= MAX_R_HAT,
+            f"R̂ reaches {r_hat_in_words(worst['max_r_hat'])} (at most {MAX_R_HAT} is wanted)",
+        ),
         (
             worst["min_ess_bulk"] >= MIN_ESS,
-            f"the smallest effective sample size is {worst['min_ess_bulk']:.0f} ({MIN_ESS} is wanted)",
+            f"the smallest effective sample size is {np.floor(worst['min_ess_bulk']):.0f} ({MIN_ESS} is wanted)",
         ),
         (
             share <= MAX_DIVERGED,

@@ -196,7 +196,13 @@ def rate_times(duration: float, dt: float) -> np.ndarray:
 
 
 def rates_side_by_side(
-    curve: str, time: ArrayLike, dt: float, fit: Fit, posterior: Posterior, truth: Mapping[str, Any] | None = None
+    curve: str,
+    time: ArrayLike,
+    dt: float,
+    fit: Fit,
+    posterior: Posterior,
+    truth: Mapping[str, Any] | None = None,
+    delay: float = 0.0,
 ) -> dict[str, np.ndarray | None]:
     """Evaluate a rate of posterior, fit and truth.
 
@@ -211,6 +217,8 @@ def rates_side_by_side(
     posterior : Posterior
     truth : mapping, optional
         Parameters of a simulation, and its ``shear_convention``; without that, the one of the fit.
+    delay : float
+        Time of the simulation at which the record begins [s].
 
     Returns
     -------
@@ -218,19 +226,17 @@ def rates_side_by_side(
         ``draws``, shape (n_draws, n), ``fit``, shape (n,), and ``other`` (of the fit beside it) and ``truth`` of that shape
         or None: D [Å²/s] or γ̇ [1/s].
     """
+    truth = truth or {}
     # A shear rate of another convention is another quantity, and a sample at rest has none.
-    if truth is not None and curve != "D":
-        convention = truth.get("shear_convention", fit.shear_convention)
-        if convention != fit.shear_convention or not truth.keys() >= {*CURVES[curve][1]}:
-            truth = None
+    other = curve != "D" and truth.get("shear_convention", fit.shear_convention) != fit.shear_convention
 
-    def one(values: Mapping[str, Any]) -> np.ndarray:
-        curves = rate_curves(values, time, dt, curve)
+    def one(values: Mapping[str, Any], since: float = 0.0) -> np.ndarray:
+        curves = rate_curves(values, np.add(time, since), dt, curve)
         return np.asarray(curves[0])
 
     return {
         "draws": posterior.rates(curve, time, dt),
         "fit": one(fit.values),
         "other": None if fit.other is None else one(fit.other[1].values),
-        "truth": None if truth is None else one(truth),
+        "truth": one(truth, delay) if truth.keys() >= {*CURVES[curve][1]} and not other else None,
     }

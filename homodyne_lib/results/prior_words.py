@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from homodyne_lib.fitting.descent import SINGULAR
+from homodyne_lib.likelihood.normal_equations import scaled_inverse
 from homodyne_lib.model.curves import CURVES, rate_curves, rate_slopes
 from homodyne_lib.model.parameters import RATE_UNITS
 from homodyne_lib.results.fits import Fit
@@ -15,6 +17,7 @@ __all__ = ["led_by_prior"]
 
 _APART = 5.0  # errors between fit and posterior, from which on they are not of the same data
 _LED = 2.5  # times that an error without the prior is larger, from which on the prior decides
+_LOST = 1e-3  # share of the slopes of a rate along what no data determine, from which on it has no error
 _IN_WORDS = {"D": "D(t)", "gamma_dot": "the shear rate"}
 
 
@@ -38,25 +41,51 @@ def led_by_prior(fit: Fit, draws: Mapping[str, np.ndarray], time: float, dt: flo
     list of str
         One sentence a rate; none where the data decide.
     """
-    covariance, said = (fit.calibration or fit).covariance.of(list(fit.values)), []
+    said = []
     for curve in fit.curves:
         undetected = curve == "gamma_dot" and not (fit.flow_test and fit.flow_test.detected)
         if undetected or not any(np.ptp(draws[name]) for name in CURVES[curve][1]):
             continue
-        rate, slopes = rate_slopes(fit.values, [time], dt, curve)
+        (rate,), (slopes,) = rate_slopes(fit.values, [time], dt, curve)
         sample, unit, name = rate_curves(draws, [time], dt, curve), RATE_UNITS[curve], _IN_WORDS[curve]
-        alone, width = float(np.sqrt(slopes[0] @ covariance @ slopes[0])), float(sample.std())
-        errors = f"{number(alone, 2)} {unit} by the fit, and {number(width, 2)} {unit} in the posterior"
-        if abs(sample.mean() - rate[0]) > _APART * max(alone, width):
+        alone, mean, width = (
+            _error(fit, dict(zip(fit.values, slopes, strict=True))),
+            float(sample.mean()),
+            float(sample.std()),
+        )
+        of_fit = f"{number(alone, 2)} {unit}" if np.isfinite(alone) else "undefined"
+        found = (
+            f"at {time:g} s it is {number(rate, 4)} {unit} by the fit, and {number(mean, 4)} {unit} in the posterior; errors "
+            f"are {of_fit} by the fit, and {number(width, 2)} {unit} in the posterior."
+        )
+        if abs(mean - rate) > _APART * max(alone, width):
             said.append(
-                f"Fit and posterior do not agree on {name}: at {time:g} s it is {number(rate[0], 4)} {unit} by the fit, and "
-                f"{number(sample.mean(), 4)} {unit} in the posterior; errors are {errors}. Bounds or the prior make the "
-                "difference; widen the bounds."
+                f"Fit and posterior do not agree on {name}: {found} Bounds or the prior make the difference; widen the "
+                "bounds."
             )
-        elif alone > _LED * width:
+        elif alone > min(_LED * width, abs(rate)):
             free = ", as it takes contrasts near 0.5 for likely" if fit.coefficients else ""
             said.append(
-                f"The data alone do not determine {name}: at {time:g} s its error is {errors}. The prior makes the "
-                f"difference{free}. Record a whole decay."
+                f"The data alone do not determine {name}: {found} The prior makes the difference{free}. Record a whole "
+                "decay."
             )
     return said
+
+
+def _error(fit: Fit, slopes: Mapping[str, float]) -> float:
+    """Error of a rate with such slopes along the parameters; infinite where the data do not determine it.
+
+    Parts of a rate that act alike have no error of their own, but their sum may have one: the information tells.
+    """
+    of_data = [name for name, entry in fit.parameters.items() if slopes[name] and not entry.at_bound]
+    if fit.calibration is None or all(fit.error(name) for name in of_data):
+        along = np.array([*slopes.values()])
+        return float(np.sqrt(along @ (fit.calibration or fit).covariance.of([*slopes]) @ along))
+    names, information = fit.calibration.names, fit.calibration.information
+    bound = {name for name, entry in fit.parameters.items() if entry.at_bound}
+    free = [k for k, name in enumerate(names) if information[k, k] > 0 and name not in bound]
+    size, inverse = scaled_inverse(information[np.ix_(free, free)], SINGULAR)
+    along = np.array([slopes.get(names[k], 0.0) for k in free]) / size
+    found = information[np.ix_(free, free)] / np.outer(size, size) @ inverse @ along
+    lost = np.linalg.norm(found - along) > _LOST * np.linalg.norm(along)
+    return np.inf if lost else float(np.sqrt(along @ inverse @ along))

@@ -303,10 +303,11 @@ def test_axes_carry_units_and_the_truth_is_dashed(flowing, curves):
         assert len(axes.collections) == 2
 
 
-def test_a_truth_in_another_convention_is_no_truth_for_the_shear_rate(flowing):
-    results = replace(Dataset.read("flowing", paths_in(flowing)), truth=TRUTH | {"shear_convention": "published"})
-    assert results.rates("gamma_dot", [1.0])["truth"] is None
-    assert results.rates("D", [1.0])["truth"] is not None
+def test_a_fit_above_the_band_stays_in_the_panel():
+    time, draws = np.geomspace(0.1, 5, 20), np.random.default_rng(1).uniform(0.5, 1.0, (50, 20))
+    rates = {"draws": draws, "fit": np.full(20, 3.0), "truth": np.full(20, 4.0)}
+    (axes,) = result_figures.rates_over_time(time, {"D": rates}).axes
+    assert axes.get_yscale() == "linear" and axes.get_ylim()[0] == 0.0 and axes.get_ylim()[1] > 4.0
 
 
 if __name__ == "__main__":

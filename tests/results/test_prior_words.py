@@ -64,7 +64,7 @@ def test_the_error_that_is_told_is_that_of_the_fitted_rate(results):
     still = {name: np.full_like(draws[name], value) for name, value in fit.values.items()}
     still["D_offset"][::2] = offset + 1e-6
     (sentence,) = led_by_prior(fit, still, TIME, DT)
-    assert f" its error is {error:.2g} Å²/s by the fit, and 5e−07 Å²/s in the posterior. " in sentence
+    assert f" errors are {error:.2g} Å²/s by the fit, and 5e−07 Å²/s in the posterior. " in sentence
 
 
 def test_a_rate_that_was_held_is_passed_over(results):
@@ -73,3 +73,42 @@ def test_a_rate_that_was_held_is_passed_over(results):
         led_by_prior(fit, {name: np.full_like(draws[name], value) for name, value in fit.values.items()}, TIME, DT)
         == []
     )
+
+
+def degenerate(fit, along):
+    """The fit with a combination of its parameters that the data do not determine, without errors of its parts.
+
+    ``along`` is in units of the errors.
+    """
+    calibration, names = fit.calibration, list(fit.values)
+    errors = np.sqrt(np.diag(calibration.covariance.of(names)))
+    lost = np.array([along.get(name, 0.0) for name in names])
+    lost /= np.linalg.norm(lost)
+    information = (np.eye(len(names)) - np.outer(lost, lost)) / np.outer(errors, errors)
+    kept = [name for name in names if name not in along]
+    known = replace(calibration.covariance, names=kept, matrix=calibration.covariance.of(kept))
+    of_kept = {name: value for name, value in calibration.errors.items() if name not in along}
+    return fit.with_calibration(
+        replace(calibration, names=names, information=information, covariance=known, errors=of_kept)
+    )
+
+
+def test_parts_that_act_alike_leave_the_error_of_their_sum(results):
+    """At alpha = 0 D is D0 + D_offset; their difference is not known, their sum has the error that the information says."""
+    fit, draws = results("static")
+    values = fit.parameters | {"alpha": replace(fit.parameters["alpha"], value=0.0)}
+    fit = replace(fit, parameters=values)
+    errors = np.sqrt(np.diag(fit.calibration.covariance.of(list(fit.values))))
+    unit = dict(zip(fit.values, errors, strict=True))
+    noise = np.random.default_rng(1).standard_normal((2, *draws["D0"].shape))
+    level = {"D0": np.full_like(draws["D0"], fit.values["D0"]), "alpha": unit["alpha"] * noise[0]}
+    sum_error = np.hypot(unit["D0"], unit["D_offset"])
+    level["D_offset"] = fit.values["D_offset"] + sum_error * noise[1]
+    apart = {"D0": 1.0 / unit["D0"], "D_offset": -1.0 / unit["D_offset"]}
+    assert led_by_prior(degenerate(fit, apart), draws | level, TIME, DT) == []
+
+
+def test_a_rate_without_an_error_is_told(results):
+    fit, draws = results("static")
+    (sentence,) = led_by_prior(degenerate(fit, {"D0": 1.0, "D_offset": 1.0}), draws, TIME, DT)
+    assert "The data alone do not determine D(t)" in sentence and "errors are undefined by the fit" in sentence

@@ -56,6 +56,7 @@ from report_text.wording import escape, plain_number, quantity
 from homodyne_lib.figures.comparison import angular_decays, compare
 from homodyne_lib.io.canonical_file import read_correlations
 from homodyne_lib.results.fit_checks import MisfitReport, PartFit
+from homodyne_lib.results.fits import FittedParameter
 from homodyne_lib.results.parts_words import parts_agreement
 
 SECTIONS = [
@@ -427,11 +428,18 @@ def test_a_parameter_that_was_held_is_said_to_be(flowing):
     table.loc[held, ["error", "posterior_sd", "error_independent"]] = 0.0
     table.loc[held, ["r_hat", "ess_bulk"]] = np.nan
     chains = results.chains | {"alpha": np.full_like(results.chains["alpha"], -0.4)}
-    results = replace(results, posterior=replace(results.posterior, table=table, chains=chains))
+    fit = replace(
+        results.fit, parameters=results.fit.parameters | {"alpha": FittedParameter(-0.412345, np.nan, "", False)}
+    )
+    results = replace(results, fit=fit, posterior=replace(results.posterior, table=table, chains=chains))
     rows = {line.split("|")[1].strip(): line for line in parameter_table(results).splitlines() if line.startswith("|")}
     cells = [cell.strip() for cell in rows[r"$\alpha$"].split("|")]
-    assert cells[4:6] == ["held", "–"] and cells[-4:-1] == ["", "–", "–"] and "nan" not in rows[r"$\alpha$"]
-    assert next(line for line in parameters_tex(results).splitlines() if "alpha" in line).endswith(r"held &  \\")
+    assert (
+        cells[3:6] == ["−0.412345", "held", "–"] and cells[-4:-1] == ["", "–", "–"] and "nan" not in rows[r"$\alpha$"]
+    )
+    assert next(line for line in parameters_tex(results).splitlines() if "alpha" in line).endswith(
+        r"$-0.412345$ & held &  \\"
+    )
 
 
 # ---------------------------------------------------------------- in a browser
@@ -544,6 +552,16 @@ def test_the_methods_cite_what_was_used_and_nothing_else(flowing):
         assert ("consensus" in paragraph) == ("Manag. Sci." in listed) == (n_shards == 2)
     assert f"of {N_T} frames, 0.2\u00a0s apart, at 3 azimuthal angles" in paragraph
     assert "after 100 or 200 of warm-up" in paragraph
+
+
+@pytest.mark.parametrize(("numbers", "words"), [(6, "free at each angle"), (2, "the same at all angles")])
+def test_the_methods_tell_what_the_mode_auto_made_of_contrast_and_offset(flowing, numbers, words):
+    """Of three angles one pair; of one or two each has its own."""
+    results = Dataset.read("flowing", paths_in(flowing))
+    fit = replace(
+        results.fit, per_angle_mode="auto", coefficients=dict(zip("abcdef"[:numbers], 6 * [0.3], strict=False))
+    )
+    assert f"offset $O$ were {words}, and projected out" in methods_text(replace(results, fit=fit))
 
 
 @pytest.mark.parametrize(
@@ -668,8 +686,8 @@ def test_the_summary_lists_all_q(tools, rings, tmp_path):
     results = Dataset.read("rings", paths_in(rings))
     row = tools.key_numbers(results)
     assert row["q [1/Å]"] == "0.0044, 0.0054, 0.0066"
-    assert row["angles"] == 30
-    assert "| 0.0044 – 0.0066 (3) | 30 × 30 |" in tools.overview([row], {"rings": ""})
+    assert row["angles"] == "5"  # at each q, in each file
+    assert "| 0.0044 – 0.0066 (3) | 5 × 30 |" in tools.overview([row], {"rings": ""})
 
 
 @pytest.mark.slow
@@ -878,14 +896,40 @@ def test_what_is_known_only_together_is_not_plotted(tools):
     assert found(D_offset=sum_of_both, alpha=alone - 0.5) == {"D0", "D_offset"}
 
 
-def test_a_truth_is_read_where_it_is_nearest_to_the_fit(tmp_path):
+@pytest.fixture
+def simulated(tmp_path):
+    """Reads the results of a flow whose frames begin with a given one, beside the truth of a simulation."""
+
+    def read(first_frame=1, **truth):
+        write_results(tmp_path, "laminar_flow", detected=True)
+        with h5py.File(tmp_path / "c2.h5", "a") as file:
+            file["frames"][...] += first_frame - 1
+        with h5py.File(tmp_path / "simulated.h5", "w") as file:
+            file.create_group("simulation").attrs.update(TRUTH | {"seed": 7, "shear_convention": "spec"} | truth)
+        return Dataset.read("flowing", paths_in(tmp_path) | {"truth": str(tmp_path / "simulated.h5")})
+
+    return read
+
+
+def test_a_truth_is_read_where_it_is_nearest_to_the_fit(simulated):
     """185 degrees is the same direction as 5; what has no period stays to the last digit."""
-    write_results(tmp_path, "laminar_flow", detected=True)
-    truth = TRUTH | {"phi0": TRUTH["phi0"] + 180.0, "seed": 7, "shear_convention": "spec"}
-    with h5py.File(tmp_path / "simulated.h5", "w") as file:
-        file.create_group("simulation").attrs.update(truth)
-    results = Dataset.read("flowing", paths_in(tmp_path) | {"truth": str(tmp_path / "simulated.h5")})
-    assert results.truth == truth | {"phi0": pytest.approx(TRUTH["phi0"], abs=1e-12)}
+    results = simulated(phi0=TRUTH["phi0"] + 180.0)
+    assert results.true_parameters == TRUTH | {"phi0": pytest.approx(TRUTH["phi0"], abs=1e-12)}
+
+
+def test_a_truth_is_that_of_the_time_of_the_record(simulated):
+    """Frame 41 is taken 8 s after the first one, where D(t) is no power law of the time of the record."""
+    results = simulated(first_frame=41)
+    assert [*results.true_parameters] == ["phi0"]
+    later = [TRUTH["D0"] * (8.0 + t) ** TRUTH["alpha"] + TRUTH["D_offset"] for t in (0.2, 3.0)]
+    np.testing.assert_allclose(results.rates("D", [0.2, 3.0])["truth"], later, rtol=1e-12)
+    assert " | – |" in parameter_table(results)
+
+
+def test_a_truth_of_another_convention_has_no_shear_rate(simulated):
+    results = simulated(shear_convention="published")
+    assert {*TRUTH} - {*results.true_parameters} == {"gamma_dot_t0", "gamma_dot_t_offset"}
+    assert results.rates("gamma_dot", [1.0])["truth"] is None and results.rates("D", [1.0])["truth"] is not None
 
 
 @pytest.mark.parametrize(

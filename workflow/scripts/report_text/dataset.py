@@ -45,7 +45,7 @@ class Dataset:
     scaling : QuantileScaling
     posterior : Posterior
     truth : dict or None
-        Of a simulation; periodic parameters as they are nearest to the fit.
+        Of a simulation.
     """
 
     dataset: str
@@ -74,14 +74,13 @@ class Dataset:
             header = read_header(file)
         calibration = Calibration.read(paths["calibration"]) if paths["calibration"] else None
         fit = Fit.read(paths["nlsq"]).with_calibration(calibration)
-        truth = _common_truth(paths["truth"])
         return cls(
             dataset=dataset,
             header=header,
             fit=fit,
             scaling=QuantileScaling.read(paths["scaling"]),
             posterior=Posterior.read(Path(paths["posterior"]).parent),
-            truth=truth and fit.beside(truth),
+            truth=_common_truth(paths["truth"]),
         )
 
     @property
@@ -93,6 +92,16 @@ class Dataset:
     def calibration(self) -> Calibration | None:
         """Calibration of the fit."""
         return self.fit.calibration
+
+    @property
+    def delay(self) -> float:
+        """Time of a simulation at which the record begins [s]."""
+        return float((self.header["frames"][0] - 1) * self.header["dt"])
+
+    @property
+    def true_parameters(self) -> dict[str, float]:
+        """Those of a simulation that mean what they mean in the fit."""
+        return self.fit.beside(self.truth or {}, self.delay)
 
     @property
     def report(self) -> SamplerReport:
@@ -152,7 +161,7 @@ class Dataset:
 
     def rates(self, curve: str, time) -> dict[str, np.ndarray | None]:
         """Compute a rate at times [s]: ``draws`` (n_draws, n), ``fit`` (n,), ``other`` and ``truth`` (n,) or None."""
-        return rates_side_by_side(curve, time, self.header["dt"], self.fit, self.posterior, self.truth)
+        return rates_side_by_side(curve, time, self.header["dt"], self.fit, self.posterior, self.truth, self.delay)
 
     def average(self, curve: str) -> np.ndarray:
         """Average a rate over the record, for every draw, shape (n_draws,)."""

@@ -14,7 +14,7 @@ from homodyne_lib.model.curves import band
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
 from report_text.dataset import Dataset
-from report_text.wording import interval, latex, plain_number, quantity
+from report_text.wording import as_given, interval, latex, plain_number, quantity
 
 __all__ = ["curve_tables", "parameters_tex", "write_curves"]
 
@@ -31,7 +31,9 @@ def parameters_tex(results: Dataset) -> str:
             unit = unit.replace(sign, command)
         mean, spread = row["posterior_mean"], row["posterior_sd"]
         error = results.fit.error(name)
-        if error is None:
+        if name not in results.free:
+            fitted = latex(as_given(entry.value))
+        elif error is None:
             fitted = latex(plain_number(entry.value, 2)) + " (error undefined)"
         else:
             fitted = latex(quantity(entry.value, error))

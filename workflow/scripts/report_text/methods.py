@@ -10,6 +10,8 @@ from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.frames import merge_size
 from homodyne_lib.model.kernels import BROWNIAN, get_shear_convention
 from homodyne_lib.model.plurals import plural
+from homodyne_lib.results.fits import Fit
+from homodyne_lib.results.sampler_reports import r_hat_in_words
 from report_text.dataset import Dataset
 from report_text.tables import RATE_FORMULAS, square_of_q
 from report_text.wording import grouped, plain_number
@@ -46,7 +48,7 @@ _WORKS = {
 }
 _SCALING = {
     "individual": "free at each angle{also}",
-    "auto": "averaged over the angles{each}",
+    "auto": "the same at all angles{each}",
     "constant": "held at the mean of quantile estimates{each}",
     "constant_per_angle": "held at quantile estimates of each angle{also}",
     "fourier": "a Fourier series in the angle{each}",
@@ -124,21 +126,23 @@ def _every(bins: Bins) -> str:
 
 def _fit(results: Dataset, cite: _Citations) -> str:
     fit, sigma = results.fit.by_squares, results.fit.sigma
-    mode = fit.per_angle_mode
     noise = plain_number(sigma.min(), 2)
     if np.ptp(sigma) > 0:
         noise += f" to {plain_number(sigma.max(), 2)}"
-    projected = f", and projected out of the fit {cite('golub')}" if mode in _PROJECTED else ""
+    projected = f", and projected out of the fit {cite('golub')}" if fit.per_angle_mode in _PROJECTED else ""
     return (
         f"The {grouped(fit.n_points)} pairs $t_1 < t_2$ were fitted by nonlinear least squares, weighted by noise that "
         f"was estimated from the data at each angle (σ = {noise}); contrast $C$ and offset $O$ were "
-        f"{_scaling(mode, results.bins)}{projected} (χ² per degree of freedom {fit.reduced_chi2:.3f})."
+        f"{_scaling(fit, results.bins)}{projected} (χ² per degree of freedom {fit.reduced_chi2:.3f})."
         f"{_nodes(fit.certificate)}{_metric(results, cite)}"
     )
 
 
-def _scaling(mode: str, bins: Bins) -> str:
+def _scaling(fit: Fit, bins: Bins) -> str:
     """What contrast and offset are, in each of several groups."""
+    # With few angles this mode has as many numbers as the other.
+    each_has_its_own = fit.per_angle_mode == "auto" and len(fit.coefficients) == 2 * bins.phi.size
+    mode = "individual" if each_has_its_own else fit.per_angle_mode
     group = " and ".join(["$q$"] * (bins.rings.size > 1) + ["repeat"] * (bins.n_repeats > 1))
     return _SCALING[mode].format(also=f" of each {group}" if group else "", each=f", for each {group}" if group else "")
 
@@ -185,7 +189,7 @@ def _sampling(results: Dataset, cite: _Citations) -> str:
         text += f", in {shards} shards, each with a Gaussian in the place of the others {cite('scott', 'ep')}"
     text += (
         f": {report.n_chains} chains of {report.n_draws} draws after {warmup} of warm-up{' in each shard' * (shards > 1)}; "
-        f"the largest R̂ is {worst:.3f} and the smallest bulk effective sample size {least:.0f} {cite('vehtari')}."
+        f"the largest R̂ is {r_hat_in_words(worst)} and the smallest bulk effective sample size {least:.0f} {cite('vehtari')}."
     )
     if shards > 1:
         text += (

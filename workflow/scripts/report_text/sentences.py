@@ -13,6 +13,7 @@ from homodyne_lib.model.parameters import RATE_UNITS
 from homodyne_lib.model.plurals import plural
 from homodyne_lib.results.calibrations import Calibration
 from homodyne_lib.results.fits import Fit
+from homodyne_lib.results.sampler_reports import r_hat_in_words
 from report_text.dataset import Dataset
 from report_text.wording import escape, grouped, interval, plain_number, quantity
 
@@ -147,7 +148,7 @@ def belief(results: Dataset) -> str:
         f"the fit {'converged' if fit.converged else '**did not converge**'}; its residuals are {size} (χ² per "
         f"degree of freedom {chi2:.3f}, {grouped(fit.by_squares.n_points)} pairs of frames);"
         f"{_agreement(fit)}{_of_parts(fit)} "
-        f"sampling converged in {report.n_converged} of {shards} (largest R̂ {worst:.3f}, "
+        f"sampling converged in {report.n_converged} of {shards} (largest R̂ {r_hat_in_words(worst)}, "
         f"{plural(diverged, 'divergent draw')})."
     )
     if not sound(results):

@@ -15,10 +15,18 @@ from homodyne_lib.model.kernels import BROWNIAN, convention_in_words, get_shear_
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
 from homodyne_lib.model.plurals import plural
 from homodyne_lib.results.fits import Fit
-from homodyne_lib.results.sampler_reports import MAX_DIVERGED, MAX_R_HAT, MIN_BFMI, MIN_ESS, Agreement, SamplerReport
+from homodyne_lib.results.sampler_reports import (
+    MAX_DIVERGED,
+    MAX_R_HAT,
+    MIN_BFMI,
+    MIN_ESS,
+    Agreement,
+    SamplerReport,
+    r_hat_in_words,
+)
 from report_text.dataset import Dataset
 from report_text.sentences import RATE_SYMBOLS, estimate, flow_found, range_95
-from report_text.wording import alongside, escape, interval, plain_number, quantity
+from report_text.wording import alongside, as_given, escape, interval, plain_number, quantity
 
 __all__ = [
     "RATE_FORMULAS",
@@ -117,7 +125,7 @@ def parameter_table(results: Dataset) -> str:
         cells = [
             f"${parameter.symbol}$" if parameter else "noise scale",
             parameter.unit if parameter else "",
-            *(_fitted(fit, name) for fit in fits),
+            *(_fitted(fit, name, held) for fit in fits),
             "held" if held else quantity(*scale),
             interval(row["lower"], row["upper"], *scale),
         ]
@@ -125,11 +133,12 @@ def parameter_table(results: Dataset) -> str:
             cells.append(_times(row["posterior_sd"], row["error_independent"]))
         cells += [
             "**at bound**" if entry and entry.at_bound else "",
-            "–" if held else f"{row['r_hat']:.3f}",
+            "–" if held else r_hat_in_words(row["r_hat"]),
             "–" if held else f"{row['ess_bulk']:.0f}",
         ]
         if results.truth is not None:
-            cells.append(plain_number(results.truth[name], exact=True) if name in results.truth else "–")
+            known = results.true_parameters
+            cells.append(plain_number(known[name], exact=True) if name in known else "–")
         rows.append(cells)
     ratio = ["sd ÷ independent sd"] if calibrated else []
     truth = [] if results.truth is None else ["truth"]
@@ -143,11 +152,13 @@ def _names_of_fits(results: Dataset) -> list[str]:
     return ["fit"] if results.fit.other is None else ["fit", results.fit.other[0]]
 
 
-def _fitted(fit: Fit, name: str) -> str:
-    """A fitted parameter with its error; a dash for what no fit has."""
+def _fitted(fit: Fit, name: str, held: bool) -> str:
+    """A fitted parameter with its error, or the value at which it was held; a dash for what no fit has."""
     if name not in fit.parameters:
         return "–"
     value, error = fit.values[name], fit.error(name)
+    if held:
+        return as_given(value)
     return f"{plain_number(value, 2)} (error undefined)" if error is None else quantity(value, error)
 
 
@@ -204,7 +215,7 @@ def shard_table(results: Dataset) -> str:
         [
             str(shard.shard),
             "yes" if shard.converged else "**no**",
-            f"{shard.max_r_hat:.3f}",
+            r_hat_in_words(shard.max_r_hat),
             f"{shard.min_ess_bulk:.0f}",
             f"{shard.min_ess_tail:.0f}",
             str(shard.divergences),

@@ -94,6 +94,11 @@ def plain_number(value: float, digits: int = 4, exact: bool = False) -> str:
     return _minus(mantissa.removesuffix(".")) + _power(int(exponent or 0))
 
 
+def as_given(value: float) -> str:
+    """Write a number of the configuration with all its digits."""
+    return plain_number(value, 10, exact=True)
+
+
 def quantity(value: float, error: float | None, unit: str = "") -> str:
     """Value ± error with unit, rounded by :func:`pdg_decimals`; the value alone where there is no error."""
     if error is None or not 0 < error < math.inf:
