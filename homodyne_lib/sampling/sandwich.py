@@ -14,8 +14,9 @@ from homodyne_lib.sampling.coordinates import Coordinates, derivatives
 
 __all__ = ["adjust_draws"]
 
-# Directions that owe less than this share of their precision to the data keep the width that the prior gives them.
+# Directions that owe at least this share of their precision to the data say how much too small independent errors can be.
 _DATA_SHARE = 0.5
+_PRIOR_DRAWS = 4000
 # Calibrated errors are 2 to 50 times the independent ones. A larger factor means that the information is numerically zero.
 _MOST = 100.0
 
@@ -46,26 +47,27 @@ def adjust_draws(x, coordinates: Coordinates, information, assumed) -> np.ndarra
     sd = centred.std(axis=(0, 1))
     covariance = np.cov((centred / sd).reshape(-1, keep.size), rowvar=False)
 
-    of_params, _, curvature = (np.asarray(part) for part in derivatives(coordinates, mean[: n_free + 1]))
+    of_params, _, _ = (np.asarray(part) for part in derivatives(coordinates, mean[: n_free + 1]))
     slopes = np.zeros((len(coordinates.names) + n_scaling, keep.size))
     slopes[: len(coordinates.names), :n_free] = of_params[:, :-1]
     slopes[len(coordinates.names) :, n_free:] = np.eye(n_scaling)
     slopes = slopes * sd
     prior = np.zeros((keep.size, keep.size))
-    prior[:n_free, :n_free] = -curvature[:-1, :-1]
-    # The curvature of a log prior may be positive far from its middle. Such a direction has no precision from the prior.
-    prior = map_eigenvalues(prior * np.outer(sd, sd), lambda value: np.maximum(value, 0.0))
+    # Not its curvature at the mean of the draws: nothing becomes wider than the prior as a whole.
+    drawn = coordinates.prior_draws(_PRIOR_DRAWS)[:, :n_free] / sd[:n_free]
+    prior[:n_free, :n_free] = np.linalg.inv(np.cov(drawn, rowvar=False).reshape(n_free, n_free))
 
     root = map_eigenvalues(0.5 * (covariance + covariance.T), lambda value: np.sqrt(np.maximum(value, 0.0)))
-    precision = root @ (slopes.T @ np.asarray(information) @ slopes + prior) @ root
+    of_noise, of_entries = (root @ slopes.T @ np.asarray(part) @ slopes @ root for part in (information, assumed))
     # In coordinates where the draws have the covariance 1, an eigenvalue is the share of the precision that is the data's.
-    share, direction = np.linalg.eigh(root @ slopes.T @ np.asarray(assumed) @ slopes @ root)
-    of_data = direction[:, share >= _DATA_SHARE]
-    value, vector = np.linalg.eigh(of_data.T @ precision @ of_data)
-    value = np.maximum(value, _MOST**-2.0)
+    share, direction = np.linalg.eigh(of_entries)
+    of_data = direction[:, share >= _DATA_SHARE] / np.sqrt(share[share >= _DATA_SHARE])
+    least = np.linalg.eigvalsh(of_data.T @ of_noise @ of_data).min(initial=1.0)
+    value, vector = np.linalg.eigh(of_noise + root @ prior @ root)
+    value = np.maximum(value, max(least, _MOST**-2.0))
     # A value above 1 would narrow the draws: where the likelihood is not normal they may be wider than its curvature.
     wider = value < 1.0
-    outward = of_data @ vector[:, wider]
+    outward = vector[:, wider]
     spread = np.eye(keep.size) + (outward * (1.0 / np.sqrt(value[wider]) - 1.0)) @ outward.T
     omega = root @ spread @ np.linalg.inv(root)
     result = x.copy()

@@ -21,7 +21,10 @@ from homodyne_lib.uncertainty.speckle_moments import PixelNoise
 __all__ = ["NoiseChoice", "ScaledNoise"]
 
 _LOG_SHOT = np.log([1e-4, 1e4])  # interval in which 1/counts is searched
-_LEVEL = 1e-4  # chance that the kind of noise that made the stripes is rejected
+_MOST_TURNS, _STAYS = 4, 0.02  # of a search group by group, and the change of log counts at which it ends
+# Chances that the kind of noise that made the stripes is rejected, and that its counts are. Of right counts little is lost
+# where those of the stripes stand in their place; wrong ones make errors too small.
+_LEVEL, _LIKELY = 1e-4, 0.01
 
 
 class ScaledNoise(NamedTuple):
@@ -64,6 +67,8 @@ class NoiseChoice(NamedTuple):
     places : ndarray of int, shape (n_bins, n_local), or None
         Parameters that act on each bin, where most act on few bins; all others have zeros in its matrices. The number of all
         parameters stands for none.
+    groups : sequence of ndarray of int
+        Numbers of the angles that have counts in common: those of one q and one file.
     """
 
     noises: Sequence[PixelNoise]
@@ -71,6 +76,7 @@ class NoiseChoice(NamedTuple):
     stripes: np.ndarray
     bread: np.ndarray
     places: np.ndarray | None = None
+    groups: Sequence[np.ndarray | slice] = (slice(None),)
 
     def _scaled(self, kind, units, freedom) -> ScaledNoise:
         """Noise as strong as the residuals, from (total, score, stripes, cross) of noise of strength one at each angle (U8).
@@ -124,15 +130,16 @@ class NoiseChoice(NamedTuple):
             freedom.append((noise.stripes @ powers) ** 2 / square)
         return self._scaled(SPECKLE, units, freedom)
 
-    def excess(self, noise: ScaledNoise) -> float:
+    def excess(self, noise: ScaledNoise, group=slice(None)) -> float:
         """Mean square of the stripes over what such noise predicts; the weight of an angle is its ``freedom``."""
-        return float(np.sum(noise.freedom * self.stripes / noise.stripes) / np.sum(noise.freedom))
+        freedom = noise.freedom[group]
+        return float(np.sum(freedom * self.stripes[group] / noise.stripes[group]) / np.sum(freedom))
 
-    def explains(self, noise: ScaledNoise) -> bool:
-        """Whether the stripes of the data agree with such noise, by a two-sided χ² test."""
-        freedom = np.sum(noise.freedom)
-        chance = chdtr(freedom, freedom * self.excess(noise))
-        return bool(min(chance, 1.0 - chance) > 0.5 * _LEVEL)
+    def chance(self, noise: ScaledNoise) -> float:
+        """Chance that such noise makes stripes of a group as unlikely as those of the data, by two-sided χ² tests."""
+        freedom = (float(np.sum(noise.freedom[group])) for group in self.groups)
+        below = [chdtr(n, n * self.excess(noise, group)) for n, group in zip(freedom, self.groups, strict=True)]
+        return float(2 * len(below) * min(min(below), 1.0 - max(below)))
 
     def choose(self, shot, *, replaced: bool = False) -> tuple[ScaledNoise, np.ndarray, str]:
         """Find the noise that explains the stripes.
@@ -157,9 +164,10 @@ class NoiseChoice(NamedTuple):
         """
         speckle, independent = self.speckle(shot), self.independent()
         infinite = np.full_like(shot, np.inf)
-        if self.explains(speckle) and not replaced:
+        of_diagonal = 0.0 if replaced else self.chance(speckle)
+        if of_diagonal > _LIKELY:
             return speckle, shot, "The residuals scatter as speckles and photons make them."
-        if self.explains(independent):
+        if self.chance(independent) > max(_LEVEL, of_diagonal):
             return independent, infinite, "The residuals scatter independently of each other."
 
         def surplus(log_shot):
@@ -169,7 +177,7 @@ class NoiseChoice(NamedTuple):
             return independent, infinite, "The residuals of a frame scatter less alike than those of independent noise."
         if surplus(_LOG_SHOT[0]) >= 0.0:
             speckle, none = self.speckle(0.0 * shot), 0.0 * shot
-            if self.explains(speckle):
+            if self.chance(speckle) > _LEVEL:
                 return speckle, none, "The residuals scatter as speckles make them without any shot noise."
             return (
                 speckle,
@@ -177,15 +185,39 @@ class NoiseChoice(NamedTuple):
                 f"The residuals of a frame scatter {self.excess(speckle):.2g} times as much as speckles make them without "
                 "any shot noise: something moves whole frames, or the model misses something. The errors may be too small.",
             )
-        fitted = np.full_like(shot, np.exp(brentq(surplus, *_LOG_SHOT, xtol=1e-3)))
+        fitted = self._of_groups(np.full_like(shot, np.exp(brentq(surplus, *_LOG_SHOT, xtol=1e-3))))
         if replaced:
             reason = "the diagonal was replaced or is empty, and shows no counts"
         elif np.any(shot > 0.0):
             reason = f"the diagonal shows {1.0 / shot.mean():.2g}"
         else:
             reason = "the diagonal shows no shot noise"
+        low, high = (f"{counts:.2g}" for counts in (1.0 / fitted.max(), 1.0 / fitted.min()))
+        photons = low if low == high else f"{low} to {high}"
         return (
             self.speckle(fitted),
             fitted,
-            f"The residuals scatter as speckles of {1.0 / fitted[0]:.2g} photons a pixel and frame make them; {reason}.",
+            f"The residuals scatter as speckles of {photons} photons a pixel and frame make them; {reason}.",
         )
+
+    def _of_groups(self, shot) -> np.ndarray:
+        """1/counts with which speckles explain the stripes of each of several groups, from those that explain them together.
+
+        A fit takes something of each group from all others, so that this is done in turn until the counts stay.
+        """
+        for _ in range(_MOST_TURNS if len(self.groups) > 1 else 0):
+            before = shot.copy()
+            for group in self.groups:
+
+                def surplus(log_shot, group=group):
+                    of_group = shot.copy()
+                    of_group[group] = np.exp(log_shot)
+                    return np.log(self.excess(self.speckle(of_group), group))
+
+                ends = [surplus(end) for end in _LOG_SHOT]
+                inside = ends[0] < 0.0 < ends[1]
+                found = brentq(surplus, *_LOG_SHOT, xtol=1e-3) if inside else _LOG_SHOT[int(ends[1] <= 0.0)]
+                shot[group] = np.exp(found)
+            if np.max(np.abs(np.log(shot / before))) < _STAYS:
+                break
+        return shot
