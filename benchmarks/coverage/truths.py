@@ -20,7 +20,8 @@ from replicas import CURVE_TIMES, GEOMETRY, PHI, TRUTH, quantities
 from summary import IDENTIFIED, span
 
 import homodyne_lib as hd
-from homodyne_lib.model.curves import CURVES
+from homodyne_lib.model.curves import CURVES, rate_slopes
+from homodyne_lib.results.prior_words import rate_error
 
 Q, DT, GAP = GEOMETRY["q"], GEOMETRY["dt"], GEOMETRY["stator_rotor_gap"]
 RANDOM = "random"
@@ -97,6 +98,9 @@ def replica(seed: int, group: str) -> dict:
     told = {}
     for name, parts in quantities(truth, values, frames, fit.calibration.covariance.of(list(truth))).items():
         told[name] = [*parts, draws[name].mean(), draws[name].std(), np.mean(draws[name] < parts[0])]
+    for curve in fit.curves:
+        for share, slopes in zip(CURVE_TIMES, rate_slopes(fit.values, times, DT, curve)[1], strict=True):
+            told[f"{curve} at {share:g}"][2] = rate_error(fit, dict(zip(truth, slopes, strict=True)))
     checks = {
         "group": group,
         "estimator": fit.estimator,

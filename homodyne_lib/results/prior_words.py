@@ -13,7 +13,7 @@ from homodyne_lib.model.parameters import RATE_UNITS
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.shown import number
 
-__all__ = ["led_by_prior"]
+__all__ = ["led_by_prior", "rate_error"]
 
 _APART = 5.0  # errors between fit and posterior, from which on they are not of the same data
 _LED = 2.5  # times that an error without the prior is larger, from which on the prior decides
@@ -48,11 +48,8 @@ def led_by_prior(fit: Fit, draws: Mapping[str, np.ndarray], time: float, dt: flo
             continue
         (rate,), (slopes,) = rate_slopes(fit.values, [time], dt, curve)
         sample, unit, name = rate_curves(draws, [time], dt, curve), RATE_UNITS[curve], _IN_WORDS[curve]
-        alone, mean, width = (
-            _error(fit, dict(zip(fit.values, slopes, strict=True))),
-            float(sample.mean()),
-            float(sample.std()),
-        )
+        alone = rate_error(fit, dict(zip(fit.values, slopes, strict=True)))
+        mean, width = float(sample.mean()), float(sample.std())
         of_fit = f"{number(alone, 2)} {unit}" if np.isfinite(alone) else "undefined"
         found = (
             f"at {time:g} s it is {number(rate, 4)} {unit} by the fit, and {number(mean, 4)} {unit} in the posterior; errors "
@@ -72,10 +69,21 @@ def led_by_prior(fit: Fit, draws: Mapping[str, np.ndarray], time: float, dt: flo
     return said
 
 
-def _error(fit: Fit, slopes: Mapping[str, float]) -> float:
-    """Error of a rate with such slopes along the parameters; infinite where the data do not determine it.
+def rate_error(fit: Fit, slopes: Mapping[str, float]) -> float:
+    """Error of a fitted rate, calibrated where it can be.
 
     Parts of a rate that act alike have no error of their own, but their sum may have one: the information tells.
+
+    Parameters
+    ----------
+    fit : Fit
+    slopes : mapping of str to float
+        Derivatives of the rate with respect to all parameters (:func:`~homodyne_lib.model.curves.rate_slopes`).
+
+    Returns
+    -------
+    float
+        Infinite where the data do not determine the rate.
     """
     of_data = [name for name, entry in fit.parameters.items() if slopes[name] and not entry.at_bound]
     if fit.calibration is None or all(fit.error(name) for name in of_data):
