@@ -53,7 +53,7 @@ ALLOWED = {
     ("fitting.starts", "sin"): (1, "angle dependence of the shear phase squared, to read a start from it"),
     ("figures.part_figures", "exp"): (1, "a line on logarithmic axes"),
     ("results.parts_words", "exp"): (1, "a rate from the logarithm that parts have in common"),
-    ("uncertainty.noise_choice", "exp"): (4, "logarithmic scale of 1/counts"),
+    ("uncertainty.noise_choice", "exp"): (3, "logarithmic scale of 1/counts"),
     ("uncertainty.speckle_moments", "cumsum"): (1, "systematic sample of pairs of frames"),
     ("uncertainty.speckle_moments", POWER_LAW): (1, "powers of the contrast"),
     ("io.formats.pixel_map", "sin"): (1, "wavevector of a pixel from its scattering angle"),

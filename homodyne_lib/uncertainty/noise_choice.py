@@ -21,7 +21,10 @@ from homodyne_lib.uncertainty.speckle_moments import PixelNoise
 __all__ = ["NoiseChoice", "ScaledNoise"]
 
 _LOG_SHOT = np.log([1e-4, 1e4])  # interval in which 1/counts is searched
-_MOST_TURNS, _STAYS = 4, 0.02  # of a search group by group, and the change of log counts at which it ends
+_CLOSE, _AGAIN = (
+    0.02,
+    1.0,
+)  # length of such an interval at the end of a search, and half of it where a second one begins
 # Chances that the kind of noise that made the stripes is rejected, and that its counts are. Of right counts little is lost
 # where those of the stripes stand in their place; wrong ones make errors too small.
 _LEVEL, _LIKELY = 1e-4, 0.01
@@ -135,11 +138,15 @@ class NoiseChoice(NamedTuple):
         freedom = noise.freedom[group]
         return float(np.sum(freedom * self.stripes[group] / noise.stripes[group]) / np.sum(freedom))
 
-    def chance(self, noise: ScaledNoise) -> float:
-        """Chance that such noise makes stripes of a group as unlikely as those of the data, by two-sided χ² tests."""
+    def chances(self, noise: ScaledNoise) -> np.ndarray:
+        """Chance, for each group, that in any of them such noise makes stripes as unlikely as these (two-sided χ² tests)."""
         freedom = (float(np.sum(noise.freedom[group])) for group in self.groups)
-        below = [chdtr(n, n * self.excess(noise, group)) for n, group in zip(freedom, self.groups, strict=True)]
-        return float(2 * len(below) * min(min(below), 1.0 - max(below)))
+        below = np.array([chdtr(n, n * self.excess(noise, g)) for n, g in zip(freedom, self.groups, strict=True)])
+        return 2.0 * len(below) * np.minimum(below, 1.0 - below)
+
+    def chance(self, noise: ScaledNoise) -> float:
+        """The least of the chances of the groups."""
+        return float(self.chances(noise).min())
 
     def choose(self, shot, *, replaced: bool = False) -> tuple[ScaledNoise, np.ndarray, str]:
         """Find the noise that explains the stripes.
@@ -164,7 +171,8 @@ class NoiseChoice(NamedTuple):
         """
         speckle, independent = self.speckle(shot), self.independent()
         infinite = np.full_like(shot, np.inf)
-        of_diagonal = 0.0 if replaced else self.chance(speckle)
+        of_each = np.zeros(len(self.groups)) if replaced else self.chances(speckle)
+        of_diagonal = float(of_each.min())
         if of_diagonal > _LIKELY:
             return speckle, shot, "The residuals scatter as speckles and photons make them."
         if self.chance(independent) > max(_LEVEL, of_diagonal):
@@ -185,7 +193,9 @@ class NoiseChoice(NamedTuple):
                 f"The residuals of a frame scatter {self.excess(speckle):.2g} times as much as speckles make them without "
                 "any shot noise: something moves whole frames, or the model misses something. The errors may be too small.",
             )
-        fitted = self._of_groups(np.full_like(shot, np.exp(brentq(surplus, *_LOG_SHOT, xtol=1e-3))))
+        fitted = np.full_like(shot, np.exp(brentq(surplus, *_LOG_SHOT, xtol=1e-3)))
+        if len(self.groups) > 1:
+            fitted = self._of_groups(shot, of_each <= _LIKELY)
         if replaced:
             reason = "the diagonal was replaced or is empty, and shows no counts"
         elif np.any(shot > 0.0):
@@ -200,24 +210,21 @@ class NoiseChoice(NamedTuple):
             f"The residuals scatter as speckles of {photons} photons a pixel and frame make them; {reason}.",
         )
 
-    def _of_groups(self, shot) -> np.ndarray:
-        """1/counts with which speckles explain the stripes of each of several groups, from those that explain them together.
+    def _of_groups(self, shot, sought) -> np.ndarray:
+        """1/counts with which speckles explain the stripes of those of several groups that are sought.
 
-        A fit takes something of each group from all others, so that this is done in turn until the counts stay.
+        All intervals are halved at a time. A fit takes something of each group from all others, so that this is done once
+        more about what was found.
         """
-        for _ in range(_MOST_TURNS if len(self.groups) > 1 else 0):
-            before = shot.copy()
-            for group in self.groups:
-
-                def surplus(log_shot, group=group):
-                    of_group = shot.copy()
-                    of_group[group] = np.exp(log_shot)
-                    return np.log(self.excess(self.speckle(of_group), group))
-
-                ends = [surplus(end) for end in _LOG_SHOT]
-                inside = ends[0] < 0.0 < ends[1]
-                found = brentq(surplus, *_LOG_SHOT, xtol=1e-3) if inside else _LOG_SHOT[int(ends[1] <= 0.0)]
-                shot[group] = np.exp(found)
-            if np.max(np.abs(np.log(shot / before))) < _STAYS:
-                break
+        shot, groups = shot.copy(), [group for group, is_sought in zip(self.groups, sought, strict=True) if is_sought]
+        ends = np.repeat(_LOG_SHOT[:, None], len(groups), axis=1)
+        for _ in range(2):
+            while np.ptp(ends, axis=0).max() > _CLOSE:
+                middle = ends.mean(axis=0)
+                for group, log_shot in zip(groups, middle, strict=True):
+                    shot[group] = np.exp(log_shot)
+                noise = self.speckle(shot)
+                above = np.array([self.excess(noise, group) > 1.0 for group in groups])
+                ends = np.where([~above, above], middle, ends)
+            ends = np.clip(ends.mean(axis=0) + np.array([[-_AGAIN], [_AGAIN]]), *_LOG_SHOT)
         return shot
