@@ -96,4 +96,4 @@ def rate_error(fit: Fit, slopes: Mapping[str, float]) -> float:
     along = np.array([slopes.get(names[k], 0.0) for k in free]) / size
     found = information[np.ix_(free, free)] / np.outer(size, size) @ inverse @ along
     lost = np.linalg.norm(found - along) > _LOST * np.linalg.norm(along)
-    return np.inf if lost else float(np.sqrt(along @ inverse @ along))
+    return np.inf if lost else float(np.sqrt(max(along @ inverse @ along, 0.0)))

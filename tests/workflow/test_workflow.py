@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -235,24 +234,7 @@ def test_a_changed_setting_reruns_what_depends_on_it(run, tmp_path, overlay):
     assert planned(plan.stdout) == jobs_from(CHANGES[overlay]), plan.stdout
 
 
-# --- style, report, and use by others
-
-
-def test_lint_finds_nothing(run):
-    linted = snakemake(run[0], "--lint")
-    assert linted.returncode == 0, linted.stdout
-    assert "your workflow is in a good condition" in linted.stdout
-
-
-def test_rules_are_formatted():
-    checked = subprocess.run(
-        [sys.executable, "-m", "snakefmt", "--check", "Snakefile", "workflow"],
-        cwd=ROOT,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert checked.returncode == 0, checked.stderr
+# --- report, and use by others
 
 
 def test_snakemake_reports_on_the_run(run, tmp_path):
