@@ -88,7 +88,10 @@ def replica(seed: int, group: str) -> dict:
     number = seed if group == RANDOM else zlib.crc32(f"{group} {seed}".encode())
     c2 = hd.simulate(truth, about["phi"], q=Q, dt=DT, stator_rotor_gap=gap, seed=number, **how)
     fit = hd.fit(c2, mode)
-    posterior = hd.sample(fit, **DRAWS)
+    try:
+        posterior = hd.sample(fit, **DRAWS)
+    except ValueError:
+        return about | {"group": group, "status": "no posterior"}
     times = np.array(CURVE_TIMES) * frames * DT
     draws = dict(posterior.draws)
     for curve in fit.curves:
@@ -133,9 +136,9 @@ def regimes_table(groups: dict[str, list]) -> str:
     head = "| | contrast | counts | frames | replicas | quantities | 95 % intervals | 68 % intervals | not converged |"
     lines = [head, "|---" * 9 + "|"]
     for group, replicas in sorted(groups.items()):
-        shares = []
-        for name in replicas[0]["quantities"]:
-            true, _, _, _, sd, below = np.array([one["quantities"][name] for one in replicas], dtype=float).T
+        shares, drawn_from = [], [one["quantities"] for one in replicas if "quantities" in one]
+        for name in drawn_from[0]:
+            true, _, _, _, sd, below = np.array([one[name] for one in drawn_from], dtype=float).T
             if np.median(sd / np.abs(true)) < IDENTIFIED:
                 shares.append([inside(below, level).mean() for level in (0.95, 0.6827)])
         spans = [span(column) for column in np.array(shares).reshape(-1, 2).T]
@@ -154,9 +157,10 @@ def regimes_table(groups: dict[str, list]) -> str:
 
 def random_table(replicas) -> str:
     """Shares of intervals with the truth in them, the farthest of it, and the histogram of ranks."""
+    drawn_from = [one for one in replicas if "quantities" in one]
     rates = [
         [*parts, one["at_bound"], one["sound"]]
-        for one in replicas
+        for one in drawn_from
         for name, parts in one["quantities"].items()
         if " at " in name
     ]
@@ -184,9 +188,13 @@ def random_table(replicas) -> str:
             ranks = f"{square:.1f}, {chi2.sf(square, RANKS - 1):.2g}: {' '.join(map(str, counts))}"
         shares = " | ".join(f"{part.mean():.3f}" for part in held)
         lines.append(f"| {name} | {known.sum()} | {shares} | {pulls.max(initial=0.0):.1f} | {ranks} |")
-    rejected = [one["estimator"] == "least_squares" for one in replicas]
+    rejected = [one["estimator"] == "least_squares" for one in drawn_from]
     failed = [one["status"] != "converged" for one in replicas]
-    lines += ["", f"Least squares was quoted in {sum(rejected)}, and {sum(failed)} did not converge."]
+    lines += [
+        "",
+        f"Least squares was quoted in {sum(rejected)}, and {sum(failed)} did not converge; "
+        f"{len(replicas) - len(drawn_from)} have no posterior, as their chains were too short.",
+    ]
     return "\n".join(lines) + "\n"
 
 
