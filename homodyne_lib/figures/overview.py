@@ -13,6 +13,7 @@ from homodyne_lib.figures.decay_bands import decay_bands
 from homodyne_lib.figures.diagnostic_figures import corner, residuals
 from homodyne_lib.figures.result_figures import rates_over_time
 from homodyne_lib.io.correlations import Correlations
+from homodyne_lib.model.frames import frame_offsets
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.posteriors import Posterior, rate_times, rates_side_by_side
 
@@ -76,7 +77,7 @@ def main_figures(
     comparison = compare(record, fit, pixels)
     maps = correlation_maps(comparison)
     figures = Figures({f"correlations-{k}" if k > 1 else "correlations": figure for k, figure in enumerate(maps, 1)})
-    delay = (int(record.frames[0]) - 1) * record.dt
+    delay = float(frame_offsets(record.frames, 1)[0] * record.dt)
     bands = np.full((2, *comparison.model_decay.shape), np.nan)
     if posterior is not None:
         scaling = posterior.scaling(list(fit.coefficients), fit.per_angle)
@@ -89,8 +90,7 @@ def main_figures(
         }
         figures["rates"] = rates_over_time(times, rates, record.sample.shear_rate)
     if angular := angular_decays(record, fit, comparison):
-        flow = fit.flow_test is not None and fit.flow_test.detected
-        direction = fit.values["phi0"] if flow else None
+        direction = fit.values["phi0"] if fit.flow_detected else None
         figures["angles"] = decays_over_angle(angular, direction)
     if posterior is not None:
         drawn = {name: sample for name, sample in posterior.draws.items() if name in fit.values and np.ptp(sample) > 0}

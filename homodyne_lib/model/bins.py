@@ -109,9 +109,14 @@ class Bins:
     @property
     def angles_in_words(self) -> str:
         """How many angles a group has."""
+        sizes = {group.size for group in self.groups}
+        return plural(sizes.pop(), "angle") if len(sizes) == 1 else f"{self.sizes_in_words} angles"
+
+    @property
+    def sizes_in_words(self) -> str:
+        """Size of a group, or the least and the largest."""
         sizes = [group.size for group in self.groups]
-        one = plural(sizes[0], "angle")
-        return one if len({*sizes}) == 1 else f"{min(sizes)} to {max(sizes)} angles"
+        return str(sizes[0]) if len({*sizes}) == 1 else f"{min(sizes)} to {max(sizes)}"
 
     def refusal(self) -> str | None:
         """A sentence where repeat, q and angle are not as they must be; None where they are."""

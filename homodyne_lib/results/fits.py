@@ -185,6 +185,11 @@ class Fit(Shown, JsonFile):
         return None
 
     @property
+    def flow_detected(self) -> bool | None:
+        """Whether the data need a flow; None where the model has none."""
+        return None if self.flow_test is None else self.flow_test.detected
+
+    @property
     def sound(self) -> bool:
         """Whether it converged, residuals are noise, and fits and parts agree."""
         disagree = any(test is not None and test.rejected for test in (self.agreement, self.parts))

@@ -43,7 +43,7 @@ def led_by_prior(fit: Fit, draws: Mapping[str, np.ndarray], time: float, dt: flo
     """
     said = []
     for curve in fit.curves:
-        undetected = curve == "gamma_dot" and not (fit.flow_test and fit.flow_test.detected)
+        undetected = curve == "gamma_dot" and not fit.flow_detected
         if undetected or not any(np.ptp(draws[name]) for name in CURVES[curve][1]):
             continue
         (rate,), (slopes,) = rate_slopes(fit.values, [time], dt, curve)

@@ -248,7 +248,7 @@ class Coordinates:
         log_volume = sum(-u[share] for _, share in self._exponent_and_share)
         return jnp.sum(log_slope) + log_volume - 0.5 * (jnp.sum(square) + x[-1] ** 2)
 
-    def prior_draws(self, n_draws: int, seed: int | np.random.Generator = 0) -> np.ndarray:
+    def prior_draws(self, n_draws: int = 4000, seed: int | np.random.Generator = 0) -> np.ndarray:
         """Coordinates drawn from :meth:`log_prior`, shape (n_draws, n_free + 1)."""
         rng, n_free = np.random.default_rng(seed), len(self.free)
         mean, sd = self._prior

@@ -16,7 +16,6 @@ __all__ = ["adjust_draws"]
 
 # Directions that owe at least this share of their precision to the data say how much too small independent errors can be.
 _DATA_SHARE = 0.5
-_PRIOR_DRAWS = 4000
 # Calibrated errors are 2 to 50 times the independent ones. A larger factor means that the information is numerically zero.
 _MOST = 100.0
 
@@ -54,7 +53,7 @@ def adjust_draws(x, coordinates: Coordinates, information, assumed) -> np.ndarra
     slopes = slopes * sd
     prior = np.zeros((keep.size, keep.size))
     # Not its curvature at the mean of the draws: nothing becomes wider than the prior as a whole.
-    drawn = coordinates.prior_draws(_PRIOR_DRAWS)[:, :n_free] / sd[:n_free]
+    drawn = coordinates.prior_draws()[:, :n_free] / sd[:n_free]
     prior[:n_free, :n_free] = np.linalg.inv(np.cov(drawn, rowvar=False).reshape(n_free, n_free))
 
     root = map_eigenvalues(0.5 * (covariance + covariance.T), lambda value: np.sqrt(np.maximum(value, 0.0)))

@@ -23,7 +23,6 @@ from homodyne_lib.sampling.shard_files import Proposals, ShardDraws
 
 __all__ = ["Outcome", "combined", "usable_shards"]
 
-_PRIOR_DRAWS = 4000
 _OWN_DRAWS = 400
 
 Outcome = tuple[ShardDraws, Mapping[str, Any]] | str
@@ -87,7 +86,7 @@ def _joined(shards, weights, fit, seed):
 
 def _prior_sd(coordinates, scaling):
     """Standard deviation of the prior of everything that is drawn."""
-    draws = coordinates.natural_draws(coordinates.prior_draws(_PRIOR_DRAWS), [])
+    draws = coordinates.natural_draws(coordinates.prior_draws(), [])
     of_scaling = dict(zip(("contrast", "offset"), prior_normal(["contrast", "offset"])[1], strict=True))
     return {name: sample.std() for name, sample in draws.items()} | {
         name: of_scaling[name.split("_")[0]] for name in scaling

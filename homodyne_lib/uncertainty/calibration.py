@@ -125,8 +125,8 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=(), fixed=(), thre
     noises, chi2, stripes = zip(*_angles(problem, values, contrast, offset, threads), strict=True)
     hessian = sum(noise.hessian for noise in noises)
     free, moved = ([k for k, name in enumerate(names) if name not in kept] for kept in (held, fixed))
-    local, groups = _local(problem), problem.experiment.bins.groups
-    choice = NoiseChoice(noises, np.array(chi2), np.array(stripes), bread(hessian, free), local, groups)
+    groups, local = problem.experiment.bins.groups, _local(problem)
+    choice = NoiseChoice(noises, np.array(chi2), np.array(stripes), bread(hessian, free), groups, local)
     shot, measured = np.zeros(n_phi), is_measured(problem, raw_diagonal)
     if measured:
         shot = np.maximum(np.mean(raw_diagonal, axis=1) - offset - contrast, 0.0)

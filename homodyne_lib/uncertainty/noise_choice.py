@@ -21,10 +21,8 @@ from homodyne_lib.uncertainty.speckle_moments import PixelNoise
 __all__ = ["NoiseChoice", "ScaledNoise"]
 
 _LOG_SHOT = np.log([1e-4, 1e4])  # interval in which 1/counts is searched
-_CLOSE, _AGAIN = (
-    0.02,
-    1.0,
-)  # length of such an interval at the end of a search, and half of it where a second one begins
+# Length of such an interval at the end of a search group by group, and half of it where a second one begins.
+_CLOSE, _AGAIN = 0.02, 1.0
 # Chances that the kind of noise that made the stripes is rejected, and that its counts are. Of right counts little is lost
 # where those of the stripes stand in their place; wrong ones make errors too small.
 _LEVEL, _LIKELY = 1e-4, 0.01
@@ -67,19 +65,19 @@ class NoiseChoice(NamedTuple):
         Sum of squares of the weighted residuals, and of their stripes.
     bread : ndarray
         H⁻¹, as in (U2) of docs/uncertainty.md.
+    groups : sequence of ndarray of int
+        Numbers of the angles that have counts in common: those of one q and one file.
     places : ndarray of int, shape (n_bins, n_local), or None
         Parameters that act on each bin, where most act on few bins; all others have zeros in its matrices. The number of all
         parameters stands for none.
-    groups : sequence of ndarray of int
-        Numbers of the angles that have counts in common: those of one q and one file.
     """
 
     noises: Sequence[PixelNoise]
     chi2: np.ndarray
     stripes: np.ndarray
     bread: np.ndarray
+    groups: Sequence[np.ndarray]
     places: np.ndarray | None = None
-    groups: Sequence[np.ndarray | slice] = (slice(None),)
 
     def _scaled(self, kind, units, freedom) -> ScaledNoise:
         """Noise as strong as the residuals, from (total, score, stripes, cross) of noise of strength one at each angle (U8).
@@ -193,9 +191,10 @@ class NoiseChoice(NamedTuple):
                 f"The residuals of a frame scatter {self.excess(speckle):.2g} times as much as speckles make them without "
                 "any shot noise: something moves whole frames, or the model misses something. The errors may be too small.",
             )
-        fitted = np.full_like(shot, np.exp(brentq(surplus, *_LOG_SHOT, xtol=1e-3)))
         if len(self.groups) > 1:
             fitted = self._of_groups(shot, of_each <= _LIKELY)
+        else:
+            fitted = np.full_like(shot, np.exp(brentq(surplus, *_LOG_SHOT, xtol=1e-3)))
         if replaced:
             reason = "the diagonal was replaced or is empty, and shows no counts"
         elif np.any(shot > 0.0):

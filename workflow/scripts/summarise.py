@@ -52,7 +52,7 @@ def key_numbers(results):
         "status": "finished",
         "analysis_mode": results.fit.analysis_mode,
         _Q: float(rings[0]) if rings.size == 1 else ", ".join(f"{q:.4g}" for q in rings),
-        "angles": results.bins.angles_in_words.split(" angle")[0],
+        "angles": results.bins.sizes_in_words,
         "frames": len(header["frames"]),
         "dt [s]": header["dt"],
         **{column: getattr(header["sample"], field) for column, field in SAMPLE.items()},

@@ -96,7 +96,7 @@ class Dataset:
     @property
     def delay(self) -> float:
         """Time of a simulation at which the record begins [s]."""
-        return float((self.header["frames"][0] - 1) * self.header["dt"])
+        return float(frame_offsets(self.header["frames"], 1)[0] * self.header["dt"])
 
     @property
     def true_parameters(self) -> dict[str, float]:

@@ -40,8 +40,7 @@ _NOISE_LIKE = (0.8, 1.25)  # reduced χ² of residuals as large as the noise the
 
 def flow_found(results: Dataset) -> bool | None:
     """Whether the data need a flow; None where the model has none."""
-    test = results.fit.flow_test
-    return None if test is None else test.detected
+    return results.fit.flow_detected
 
 
 def estimate(draws, unit: str) -> str:
