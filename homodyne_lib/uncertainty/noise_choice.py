@@ -26,6 +26,7 @@ _CLOSE, _AGAIN = 0.02, 1.0
 # Chances that the kind of noise that made the stripes is rejected, and that its counts are. Of right counts little is lost
 # where those of the stripes stand in their place; wrong ones make errors too small.
 _LEVEL, _LIKELY = 1e-4, 0.01
+_TINY = 1e-300
 
 
 class ScaledNoise(NamedTuple):
@@ -43,7 +44,7 @@ class ScaledNoise(NamedTuple):
     stripes : ndarray, shape (n_phi,)
         Expected sums of squares.
     freedom : ndarray, shape (n_phi,)
-        How many independent numbers make up each of them.
+        How many independent numbers make up each of them, at least 1, without those that contrast and offset take.
     """
 
     kind: NoiseKind
@@ -90,8 +91,13 @@ class NoiseChoice(NamedTuple):
             squares[k, k] += total - 2.0 * np.sum(bread * score)
             stripes[k, k] += stripe - 2.0 * np.sum(bread * cross)
         strength = np.linalg.solve(squares, self.chi2)
+        expected = stripes @ strength
+        if min(strength.min(), expected.min()) <= 0.0:
+            # Of slow noise without shot noise the fit takes nearly all, and rounding is left: as if it had taken nothing.
+            strength = self.chi2 / [total for total, *_ in units]
+            expected = strength * [stripe for *_, stripe, _ in units]
         score = sum(x * unit[1] for x, unit in zip(strength, units, strict=True))
-        return ScaledNoise(kind, bread @ score @ bread, score, strength, stripes @ strength, np.array(freedom))
+        return ScaledNoise(kind, bread @ score @ bread, score, strength, expected, np.array(freedom))
 
     def _taken(self, scores) -> tuple[np.ndarray, np.ndarray]:
         """What noise of each bin, of score covariance ``scores``, moves through the fit into squares and stripes of all."""
@@ -117,7 +123,7 @@ class NoiseChoice(NamedTuple):
         for noise in self.noises:
             pairs = 0.5 * noise.n_frames * (noise.n_frames - 1)
             units.append((pairs, noise.hessian, 2.0 * pairs, noise.among_stripes))
-        return self._scaled(INDEPENDENT, units, [float(noise.n_frames) for noise in self.noises])
+        return self._scaled(INDEPENDENT, units, [noise.spread[0] for noise in self.noises])
 
     def speckle(self, shot) -> ScaledNoise:
         """Noise of speckles and photons, for 1/counts of each angle, shape (n_phi,)."""
@@ -127,8 +133,10 @@ class NoiseChoice(NamedTuple):
             moments = (noise.total, noise.score, noise.stripes, noise.cross)
             units.append([np.tensordot(powers, moment, 1) for moment in moments])
             photons = noise.stripes[1:] @ powers[1:] / noise.n_frames
-            square = noise.square + 2.0 * noise.stripes[0] * photons + noise.n_frames * photons**2
-            freedom.append((noise.stripes @ powers) ** 2 / square)
+            frames, trace, square = noise.spread
+            square += 2.0 * trace * photons + frames * photons**2
+            # Nothing that moves, and no shot noise, leave zeros.
+            freedom.append(max((trace + frames * photons) ** 2 / max(square, _TINY), 1.0))
         return self._scaled(SPECKLE, units, freedom)
 
     def excess(self, noise: ScaledNoise, group=slice(None)) -> float:

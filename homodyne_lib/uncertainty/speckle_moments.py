@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import orth
 
 __all__ = ["PixelNoise", "SpeckleMoments", "at_contrast", "score_moments", "speckle_moments"]
 
@@ -40,8 +41,9 @@ class PixelNoise(NamedTuple):
         Σ_t A_t², A the stripes of e.
     cross : ndarray, shape (3, m, m)
         Σ_t E[s A_t] B_tᵀ, B the stripes of J.
-    square : float
-        Approximate trace of the squared covariance of A without photon noise.
+    spread : ndarray, shape (3,)
+        Tr Q, tr QK and tr (QK)², with K the covariance of A without photon noise, to leading order, and Q the projection that
+        removes what contrast and offset of the angle take away: their own stripes.
     hessian : ndarray, shape (m, m)
         Σ J Jᵀ.
     among_stripes : ndarray, shape (m, m)
@@ -53,7 +55,7 @@ class PixelNoise(NamedTuple):
     score: np.ndarray
     stripes: np.ndarray
     cross: np.ndarray
-    square: float
+    spread: np.ndarray
     hessian: np.ndarray
     among_stripes: np.ndarray
     n_frames: int
@@ -69,7 +71,7 @@ class SpeckleMoments(NamedTuple):
     score: dict[tuple[int, int], np.ndarray]
     stripes: dict[tuple[int, int], float]
     by_frame: dict[tuple[int, int], np.ndarray]  # E[s A_t], (m, n_t)
-    square: float  # over C⁴
+    spread: np.ndarray  # of K over its trace
     stripes_of_slopes: np.ndarray  # B, (m, n_t)
 
     def at(self, contrast: float) -> PixelNoise:
@@ -80,13 +82,12 @@ class SpeckleMoments(NamedTuple):
         both = np.outer(scale, scale)
 
         stripes = at_contrast(self.stripes, contrast)
-        leading = contrast**2 * self.stripes[0, 2]
         return PixelNoise(
             total=at_contrast(self.total, contrast),
             score=at_contrast(self.score, contrast) * both,
             stripes=stripes,
             cross=at_contrast(self.by_frame, contrast) @ b.T * both,
-            square=contrast**4 * self.square * (stripes[0] / leading) ** 2,
+            spread=self.spread * stripes[0] ** np.arange(3),
             hessian=self.score[2, 0] * both,
             among_stripes=b @ b.T * both,
             n_frames=b.shape[1],
@@ -139,8 +140,8 @@ def speckle_moments(g1, slopes) -> SpeckleMoments:
     """
     products = _Products.of(g1, slopes)
     score, by_frame = _score_moments(products), _frame_moments(products)
-    total, stripes, square = _residual_moments(g1, score)
-    return SpeckleMoments(total, score, stripes, by_frame, square, slopes.sum(axis=2))
+    total, stripes, spread = _residual_moments(g1, score)
+    return SpeckleMoments(total, score, stripes, by_frame, spread, slopes.sum(axis=2))
 
 
 class _Products(NamedTuple):
@@ -207,7 +208,7 @@ def _frame_moments(products):
 
 
 def _residual_moments(g, score):
-    """Moments of the residuals (U6) and of their stripes (U7), and the trace for the spread of the stripes."""
+    """Moments of the residuals (U6) and of their stripes (U7), and the spread of the stripes."""
     n_t = len(g)
     u, g0 = g * g, g - np.eye(n_t)
     u0 = u - np.eye(n_t)
@@ -231,7 +232,11 @@ def _residual_moments(g, score):
         (2, 0): 2.0 * total[2, 0],
         (2, 1): 2.0 * total[2, 1],
     }
-    return total, stripes, float(np.sum((everything * u + np.outer(rows + 1.0, rows + 1.0)) ** 2))
+    taken = orth(np.stack([np.ones(n_t), rows], axis=1))
+    left = np.eye(n_t) - taken @ taken.T
+    # The other part of K is a multiple of (1 + r)(1 + r)ᵀ, of which nothing is left.
+    covariance = everything * left @ u @ left / stripes[0, 2]
+    return total, stripes, np.array([np.trace(left), np.trace(covariance), np.sum(covariance**2)])
 
 
 def _crossing(slopes, g):
