@@ -52,7 +52,7 @@ class Comparison:
     age : ndarray, shape (n_age_bins,)
         Mean t1 of each bin [s].
     histogram : ndarray, shape (48,)
-        Density of the residuals of all matrices in bins of ``RESIDUAL_EDGES`` [1/σ].
+        Density of the residuals of all matrices in bins of ``RESIDUAL_EDGES`` [1/σ]; those beyond count in the outermost.
     neighbours : float
         Correlation of residuals of entries in a row whose later frames follow each other without a gap.
     """
@@ -181,7 +181,7 @@ def compare(record: Correlations, fit: Fit, pixels: int) -> Comparison:
         model = offset + contrast * u
         residual = (c2 - model) / sigma
         upper = residual[bins.i, bins.j]
-        counts = counts + np.histogram(upper, RESIDUAL_EDGES)[0]
+        counts = counts + np.histogram(np.clip(upper, *RESIDUAL_EDGES[[0, -1]]), RESIDUAL_EDGES)[0]
         products += np.sum(upper[right] * residual[bins.i[right], bins.j[right] + 1])
         squares += np.sum(np.square(upper[right]))
         np.fill_diagonal(residual, np.nan)

@@ -129,6 +129,14 @@ def test_residuals_of_the_true_model_are_the_noise(flowing):
     assert found.histogram.sum() * 0.25 == pytest.approx(1.0)
 
 
+def test_residuals_that_are_all_large_are_drawn(flowing):
+    """Those beyond the axis count at its ends."""
+    record = read_correlations(flowing / "c2.h5")
+    far = compare(replace(record, sigma=1e-9 * record.sigma), Fit.read(flowing / "nlsq.json"), 200)
+    assert far.histogram[[0, -1]].sum() * 0.25 == pytest.approx(1.0)
+    assert diagnostic_figures.residuals(far).axes
+
+
 def test_residuals_that_share_a_frame_are_called_neighbours(flowing):
     record = read_correlations(flowing / "c2.h5")
     common = np.random.default_rng(1).normal(0, SIGMA, (3, N_T))
