@@ -36,7 +36,7 @@ from report_support import (
     texts,
     write_results,
 )
-from report_text.bin_tables import noise_table, scaling_table
+from report_text.bin_tables import noise_table, parts_table, scaling_table
 from report_text.dataset import Dataset
 from report_text.exports import curve_tables, parameters_tex
 from report_text.methods import methods_text
@@ -640,6 +640,16 @@ def test_sentences_name_all_q_and_files(rings):
     )
     assert "a contrast and an offset of its own" in model
     assert "SHA-256 of file 2 | `1123456789abcdef" in facts
+
+
+def test_a_table_of_parts_says_which_errors_are_not_calibrated(rings):
+    results = Dataset.read("rings", paths_in(rings))
+    rates, errors = {"D": 1e3, "gamma_dot": 1e-2}, {"D": 20.0, "gamma_dot": 1e-3}
+    alone = [PartFit(q, None, rates, errors, [*rates], q / Q, 0.0, 1.0, True) for q in RINGS]
+    fit = replace(results.fit, parts=parts_agreement(alone, 0.5, 2.0))
+    assert "\n| **all together** |" in parts_table(replace(results, fit=fit))
+    uncalibrated = replace(results, fit=fit.with_calibration(None))
+    assert "\n| **all together**, errors of independent entries |" in parts_table(uncalibrated)
 
 
 def test_a_decay_rate_of_several_q_is_told_at_their_mean(tmp_path):

@@ -25,7 +25,9 @@ def parts_table(results: Dataset) -> str:
         rows.append([name, *rates, f"{part.reduced_chi2:.3f}"])
     draws = [results.rates(curve, [parts.time])["draws"][:, 0] for curve in curves]
     together = [quantity(float(np.mean(sample)), float(np.std(sample, ddof=1))) for sample in draws]
-    rows.append(["**all together**", *together, f"{results.fit.by_squares.reduced_chi2:.3f}"])
+    # Errors of parts are always calibrated.
+    otherwise = ", errors of independent entries" if results.calibration is None else ""
+    rows.append([f"**all together**{otherwise}", *together, f"{results.fit.by_squares.reduced_chi2:.3f}"])
     names = [f"{RATE_SYMBOLS[curve]} at {parts.time:.3g} s [{RATE_UNITS[curve]}]" for curve in curves]
     return markdown_table(["fitted", *names, "χ²/dof"], rows)
 
