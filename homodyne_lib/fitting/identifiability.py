@@ -10,6 +10,7 @@ from homodyne_lib.likelihood.normal_equations import NormalEquations, solve_scal
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model.curves import CURVES
 from homodyne_lib.model.kernels import g1_total
+from homodyne_lib.model.parameters import RATE_NAMES
 from homodyne_lib.model.plurals import plural
 from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.model.scaling import per_angle_scaling
@@ -24,8 +25,9 @@ _FEW_ANGLES = 3
 _ALIKE = 1.0  # [deg], between angles at which a flow has the same effect
 _COMPLETE = 0.1  # a decay is complete where g1² falls below this within the record
 _TOO_FAST = 0.1  # a decay is too fast where g1² falls below this within one frame
-_CALLED = {"D": "D", "gamma_dot": "shear rate"}
-_RATES = {exponent: (amplitude, offset, _CALLED[curve]) for curve, (_, (amplitude, exponent, offset)) in CURVES.items()}
+_RATES = {
+    exponent: (amplitude, offset, RATE_NAMES[curve]) for curve, (_, (amplitude, exponent, offset)) in CURVES.items()
+}
 
 
 def degeneracies(problem: Problem, params, names, covariance, fixed=()) -> list[str]:
@@ -91,7 +93,7 @@ def _flat_power_laws(params, names, covariance) -> list[str]:
     for k in flat:
         amplitude, offset, rate = parts_of_rate(names[k])
         sentences.append(
-            f"{names[k]} = {params[k]:.3g} is compatible with 0, where {amplitude} and {offset} act alike: only the "
+            f"{names[k]} = {params[k]:.3g} is compatible with 0, where {amplitude} and {offset} act alike: only "
             f"{rate} itself, not its two parts, is determined."
         )
     for *others, last in correlated:

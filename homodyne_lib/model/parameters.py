@@ -16,6 +16,7 @@ __all__ = [
     "MODEL_TYPES",
     "PARAMETERS",
     "POWER_OF_Q",
+    "RATE_NAMES",
     "RATE_UNITS",
     "Parameter",
     "PhysicsConstants",
@@ -98,6 +99,9 @@ POWER_OF_Q = "q_exponent"
 
 RATE_UNITS = {"D": PARAMETERS["D0"].unit, "gamma_dot": PARAMETERS["gamma_dot_t0"].unit}
 """Units of the rates, D(t) and the shear rate."""
+
+RATE_NAMES = {"D": "D(t)", "gamma_dot": "the shear rate"}
+"""The rates in a sentence."""
 
 ANALYSIS_MODES = ("static", "static_isotropic", "static_anisotropic", "laminar_flow")
 """Names of the analysis modes (spec section 3); all but ``laminar_flow`` have diffusion only."""

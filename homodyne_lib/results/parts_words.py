@@ -8,14 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from homodyne_lib.model.kernels import BROWNIAN
+from homodyne_lib.model.parameters import RATE_NAMES
 from homodyne_lib.model.plurals import plural
 from homodyne_lib.results.fit_checks import PartFit, PartsAgreement, PartsTest
 from homodyne_lib.uncertainty.parts import Common, common_rates, power_of_q
 from homodyne_lib.uncertainty.two_fits import REJECTED
 
 __all__ = ["parts_agreement"]
-
-_IN_WORDS = {"D": "D", "gamma_dot": "the shear rate"}
 
 
 def parts_agreement(fits: Sequence[PartFit], time: float, q_exponent: float | None) -> PartsAgreement:
@@ -101,7 +100,7 @@ def _farthest(fits, names, common: Common, q_exponent) -> str:
         expected += slope * np.log(fit.q_ratio)
     where = f"q = {fit.q:.4g} 1/Å" if fit.q is not None else f"file {fit.repeat + 1}"
     ratio = fit.rates[name] / np.exp(expected)
-    return f"{_IN_WORDS[name]} of {where} is {ratio:.3g} times the common one, {distances[part, rate]:.2g} of its errors off"
+    return f"{RATE_NAMES[name]} of {where} is {ratio:.3g} times the common one, {distances[part, rate]:.2g} of its errors off"
 
 
 def _sentence(common: Common, rejected, of_q, farthest, fits, power, error) -> str:

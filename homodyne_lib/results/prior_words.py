@@ -9,7 +9,7 @@ import numpy as np
 from homodyne_lib.fitting.descent import SINGULAR
 from homodyne_lib.likelihood.normal_equations import scaled_inverse
 from homodyne_lib.model.curves import CURVES, rate_curves, rate_slopes
-from homodyne_lib.model.parameters import RATE_UNITS
+from homodyne_lib.model.parameters import RATE_NAMES, RATE_UNITS
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.shown import number
 
@@ -18,7 +18,6 @@ __all__ = ["led_by_prior", "rate_error"]
 _APART = 5.0  # errors between fit and posterior, from which on they are not of the same data
 _LED = 2.5  # times that an error without the prior is larger, from which on the prior decides
 _LOST = 1e-3  # share of the slopes of a rate along what no data determine, from which on it has no error
-_IN_WORDS = {"D": "D(t)", "gamma_dot": "the shear rate"}
 
 
 def led_by_prior(fit: Fit, draws: Mapping[str, np.ndarray], time: float, dt: float) -> list[str]:
@@ -47,7 +46,7 @@ def led_by_prior(fit: Fit, draws: Mapping[str, np.ndarray], time: float, dt: flo
         if undetected or not any(np.ptp(draws[name]) for name in CURVES[curve][1]):
             continue
         (rate,), (slopes,) = rate_slopes(fit.values, [time], dt, curve)
-        sample, unit, name = rate_curves(draws, [time], dt, curve), RATE_UNITS[curve], _IN_WORDS[curve]
+        sample, unit, name = rate_curves(draws, [time], dt, curve), RATE_UNITS[curve], RATE_NAMES[curve]
         alone = rate_error(fit, dict(zip(fit.values, slopes, strict=True)))
         mean, width = float(sample.mean()), float(sample.std())
         of_fit = f"{number(alone, 2)} {unit}" if np.isfinite(alone) else "undefined"

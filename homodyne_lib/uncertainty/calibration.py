@@ -207,7 +207,7 @@ def _angle(problem, moments, u, contrast, offset, k):
     noise = noise._replace(
         total=weight * noise.total,
         stripes=weight * noise.stripes,
-        spread=weight ** np.arange(3) * noise.spread,
+        spread=noise.spread * [1.0, weight, weight**2],
         score=weight**2 * spread.T @ noise.score @ spread,
         cross=weight**2 * spread.T @ noise.cross @ spread,
         hessian=weight * spread.T @ noise.hessian @ spread,

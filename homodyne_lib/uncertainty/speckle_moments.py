@@ -87,7 +87,7 @@ class SpeckleMoments(NamedTuple):
             score=at_contrast(self.score, contrast) * both,
             stripes=stripes,
             cross=at_contrast(self.by_frame, contrast) @ b.T * both,
-            spread=self.spread * stripes[0] ** np.arange(3),
+            spread=self.spread * [1.0, stripes[0], stripes[0] ** 2],
             hessian=self.score[2, 0] * both,
             among_stripes=b @ b.T * both,
             n_frames=b.shape[1],

@@ -65,7 +65,7 @@ def test_the_sentence_names_the_part_that_differs():
     rings = [part(1000.0, 20.0, q=0.008), part(1010.0, 20.0, q=0.01), part(1500.0, 20.0, q=0.0125)]
     found = parts_agreement(rings, 5.0, 2.0)
     assert found.rejected and found.over_repeats is None
-    assert "D of q = 0.0125 1/Å is 1.2" in found.sentence and "q_exponent" in found.sentence
+    assert "D(t) of q = 0.0125 1/Å is 1.2" in found.sentence and "q_exponent" in found.sentence
     files = parts_agreement([part(1000.0, 20.0, repeat=0), part(1100.0, 20.0, repeat=1)], 5.0, 2.0)
     # 100 over √2 · 20 is 3.5 standard deviations: p = 4e-4; half of it is none.
     assert (files.rejected and "file 2" in files.sentence) or "file 1" in files.sentence
