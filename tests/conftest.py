@@ -8,7 +8,9 @@ from pathlib import Path
 
 from compiled_programs import cache_settings
 
-os.environ |= cache_settings(Path(__file__).parents[1])  # before JAX is imported
+# Before NumPy and JAX are imported. A worker has one core, on which threads of linear algebra would wait for each other.
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+os.environ |= cache_settings(Path(__file__).parents[1])
 
 import jax
 import jax.numpy as jnp
