@@ -127,7 +127,7 @@ def test_a_notebook_fits_what_the_workflow_fits(run, in_a_notebook, dataset):
     assert_same_files(run, in_a_notebook, dataset, "nlsq.json", "calibration.json")
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", ["rest", pytest.param("flow", marks=pytest.mark.slow)])
 def test_a_notebook_draws_what_the_workflow_draws(run, in_a_notebook, dataset):
     cmc = {"shards": N_SHARDS, "chains": N_CHAINS, "warmup": 100, "draws": N_DRAWS}
     hd.sample(in_a_notebook[1][dataset], dataset=dataset, **cmc).write(in_a_notebook[0] / dataset)
@@ -178,6 +178,7 @@ def test_nothing_is_done_twice(run):
     assert "Nothing to be done: all results are newer than what they are made of." in again.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_same_bytes(run, tmp_path):
     """A second folder, one core, Ctrl-C in the fit and in the sampler: the results of the first, bit for bit."""
     folder = make_project(tmp_path / "second")
