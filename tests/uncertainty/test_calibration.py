@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import chdtr
 from white_noise import TRUTH, problem_of, record_of
 from workflow_support import ROOT, snakemake
 
@@ -395,7 +396,8 @@ def test_intervals_cover_the_truth_as_often_as_they_say(mode, counts):
 def test_the_coverage_study_runs(tmp_path):
     """Two replicas of two regimes, the posteriors of one, and the angles of the real measurement, to the pages.
 
-    Of 4 to 11 angles that agree, χ² per degree of freedom scatters by √(2/3) to √(2/10).
+    Of angles that agree, χ² has the law of its degrees of freedom at each q: one of eight is outside of 0.003 to 0.997 with a
+    chance of 0.05. Over all q χ²/dof scatters by √(2/66) = 0.17; three of that.
     """
     study = ["--snakefile", str(ROOT / "benchmarks/coverage/Snakefile")]
     settings = ["replicas=2", "batch=2", "frames=[40]", "counts=['1']", "fields=[3]", "pixels=500"]
@@ -417,10 +419,12 @@ def test_the_coverage_study_runs(tmp_path):
     posteriors = (project / "truths.md").read_text(encoding="utf-8")
     assert "| posterior |" in posteriors
     assert "| static | 0.33 | 1 | 40 | 1 |" in posteriors
-    rows = [line.split("|")[3:5] for line in (project / "angles.md").read_text(encoding="utf-8").splitlines()[2:]]
-    calibrated, independent = np.array(rows, dtype=float).T
+    rows = [line.split("|")[2:5] for line in (project / "angles.md").read_text(encoding="utf-8").splitlines()[2:]]
+    n_angles, calibrated, independent = np.array(rows, dtype=float).T
     assert len(rows) == 8
-    assert np.all((calibrated > 0.5) & (calibrated < 2.0))
+    below = chdtr(n_angles - 1, (n_angles - 1) * calibrated)
+    assert np.all((below > 0.003) & (below < 0.997))
+    assert np.average(calibrated, weights=n_angles - 1) == pytest.approx(1.0, abs=0.5)
     assert independent.min() > 2.0
 
 
