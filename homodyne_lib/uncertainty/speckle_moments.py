@@ -243,11 +243,14 @@ def _crossing(slopes, g):
     """The sum X of (U4), (m, m), and of (U5), (m, n_t).
 
     The sum over pairs i < j is taken on a systematic sample, drawn in proportion to |g_ij| and to the size of J_ij: weights
-    of a metric are large at few pairs, and a sample without these may give a covariance that is none. X is symmetric where
-    all pairs are taken, and made so where they are not.
+    of a metric are large at few pairs, and a sample without these may give a covariance that is none. It goes along the
+    lags, as these weights change their sign from one lag to the next, and hardly along the age. X is symmetric where all
+    pairs are taken, and made so where they are not.
     """
     n_t = len(g)
-    i, j = np.triu_indices(n_t, 1)
+    lag = np.repeat(np.arange(1, n_t), np.arange(n_t - 1, 0, -1))
+    i = np.concatenate([np.arange(n) for n in range(n_t - 1, 0, -1)])
+    j = i + lag
     squares = slopes[:, i, j] ** 2
     size = np.sqrt(np.mean(squares / np.maximum(squares.mean(axis=1, keepdims=True), _TINY), axis=0))
     chance = np.abs(g[i, j]) * size + 1e-6
