@@ -26,7 +26,6 @@ _CLOSE, _AGAIN = 0.02, 1.0
 # Chances that the kind of noise that made the stripes is rejected, and that its counts are. Of right counts little is lost
 # where those of the stripes stand in their place; wrong ones make errors too small.
 _LEVEL, _LIKELY = 1e-4, 0.01
-_TINY = 1e-300
 
 
 class ScaledNoise(NamedTuple):
@@ -135,8 +134,8 @@ class NoiseChoice(NamedTuple):
             photons = noise.stripes[1:] @ powers[1:] / noise.n_frames
             frames, trace, square = noise.spread
             square += 2.0 * trace * photons + frames * photons**2
-            # Nothing that moves, and no shot noise, leave zeros.
-            freedom.append(max((trace + frames * photons) ** 2 / max(square, _TINY), 1.0))
+            # Where nothing moves and there is no shot noise, all is zero.
+            freedom.append(max((trace + frames * photons) ** 2 / square, 1.0) if square > 0.0 else 1.0)
         return self._scaled(SPECKLE, units, freedom)
 
     def excess(self, noise: ScaledNoise, group=slice(None)) -> float:

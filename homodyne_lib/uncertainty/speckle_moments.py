@@ -233,10 +233,10 @@ def _residual_moments(g, score):
         (2, 1): 2.0 * total[2, 1],
     }
     taken = orth(np.stack([np.ones(n_t), rows], axis=1))
-    left = np.eye(n_t) - taken @ taken.T
-    # The other part of K is a multiple of (1 + r)(1 + r)ᵀ, of which nothing is left.
-    covariance = everything * left @ u @ left / stripes[0, 2]
-    return total, stripes, np.array([np.trace(left), np.trace(covariance), np.sum(covariance**2)])
+    # Q is the unit matrix less this. The other part of K is a multiple of (1 + r)(1 + r)ᵀ, of which nothing is left.
+    left = u - taken @ (taken.T @ u)
+    covariance = (left - (left @ taken) @ taken.T) * (everything / stripes[0, 2])
+    return total, stripes, np.array([n_t - taken.shape[1], np.trace(covariance), np.sum(covariance**2)])
 
 
 def _crossing(slopes, g):
@@ -248,9 +248,8 @@ def _crossing(slopes, g):
     pairs are taken, and made so where they are not.
     """
     n_t = len(g)
-    lag = np.repeat(np.arange(1, n_t), np.arange(n_t - 1, 0, -1))
-    i = np.concatenate([np.arange(n) for n in range(n_t - 1, 0, -1)])
-    j = i + lag
+    before, j = np.triu_indices(n_t, 1)  # one less than the lag, which rises; the later frame
+    i = j - before - 1
     squares = slopes[:, i, j] ** 2
     size = np.sqrt(np.mean(squares / np.maximum(squares.mean(axis=1, keepdims=True), _TINY), axis=0))
     chance = np.abs(g[i, j]) * size + 1e-6

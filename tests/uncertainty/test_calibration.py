@@ -8,7 +8,6 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import chdtr
 from white_noise import TRUTH, problem_of, record_of
 from workflow_support import ROOT, snakemake
 
@@ -28,7 +27,6 @@ from homodyne_lib.sampling.importance import shard_terms
 from homodyne_lib.sampling.posterior import ShardPosterior
 from homodyne_lib.sampling.sandwich import adjust_draws
 from homodyne_lib.simulation import field_factor, simulate_speckle_c2
-from homodyne_lib.uncertainty import speckle_moments as speckle_moments_module
 from homodyne_lib.uncertainty.calibration import calibrate
 from homodyne_lib.uncertainty.noise_kinds import INDEPENDENT, SPECKLE
 from homodyne_lib.uncertainty.speckle_moments import at_contrast, score_moments, speckle_moments
@@ -181,7 +179,7 @@ def test_a_sample_of_pairs_gives_errors_of_all(mode, monkeypatch):
     """
     g, weights, known = weighed(mode, 200, 1e-3)
     sampled = np.linalg.inv(known.T @ score_at(1e-3, g, weights) @ known)
-    monkeypatch.setattr(speckle_moments_module, "_PAIRS_TIMES_FRAMES", 10**9)
+    monkeypatch.setattr("homodyne_lib.uncertainty.speckle_moments._PAIRS_TIMES_FRAMES", 10**9)
     ratio = np.linalg.eigvals(sampled @ known.T @ score_at(1e-3, g, weights) @ known).real
     np.testing.assert_allclose(ratio, 1.0, atol=0.4)
 
@@ -417,8 +415,8 @@ def test_intervals_cover_the_truth_as_often_as_they_say(mode, counts):
 def test_the_coverage_study_runs(tmp_path):
     """Two replicas of two regimes, the posteriors of one, and the angles of the real measurement, to the pages.
 
-    Of angles that agree, χ² has the law of its degrees of freedom at each q: one of eight is outside of 0.003 to 0.997 with a
-    chance of 0.05. Over all q χ²/dof scatters by √(2/66) = 0.17; three of that.
+    Of 4 to 11 angles that agree, χ² per degree of freedom scatters by √(2/3) to √(2/10), and over all q by √(2/66) = 0.17;
+    three of that.
     """
     study = ["--snakefile", str(ROOT / "benchmarks/coverage/Snakefile")]
     settings = ["replicas=2", "batch=2", "frames=[40]", "counts=['1']", "fields=[3]", "pixels=500"]
@@ -443,8 +441,7 @@ def test_the_coverage_study_runs(tmp_path):
     rows = [line.split("|")[2:5] for line in (project / "angles.md").read_text(encoding="utf-8").splitlines()[2:]]
     n_angles, calibrated, independent = np.array(rows, dtype=float).T
     assert len(rows) == 8
-    below = chdtr(n_angles - 1, (n_angles - 1) * calibrated)
-    assert np.all((below > 0.003) & (below < 0.997))
+    assert np.all((calibrated > 0.45) & (calibrated < 2.0))
     assert np.average(calibrated, weights=n_angles - 1) == pytest.approx(1.0, abs=0.5)
     assert independent.min() > 2.0
 
