@@ -10,9 +10,11 @@ import numpy as np
 from homodyne_lib.io.correlations import RowBand
 from homodyne_lib.likelihood.compression import compress
 from homodyne_lib.likelihood.problem import make_problem
+from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.spec.jax_backend import compute_g2_scaled
+from homodyne_lib.uncertainty.speckle_moments import pixel_noise
 
 TRUTH = {"static": [30000.0, -0.5, 3000.0], "laminar_flow": [5000.0, -0.5, 500.0, 1e-3, -0.3, 1e-4, 3.0]}
 SIGMA = 0.01
@@ -60,3 +62,10 @@ def dense_residuals(problem, c2, values):
     g2 = compute_g2_scaled(values[:p], t, t, phi, 0.0054, 2e6, contrast, offset, 0.1, problem.model.convention)
     i, j = np.triu_indices(c2.shape[2], 1)
     return ((c2 - g2)[:, i, j] / SIGMA).ravel()
+
+
+def noise_of_a_pixel(params, experiment, angle, convention, contrast):
+    """Moments of the noise of a pixel at parameters, where the offset is one."""
+    g1, slopes = model_matrices(params, experiment, angle, convention)
+    slopes[:-2] *= contrast
+    return pixel_noise(g1, slopes, contrast)

@@ -20,13 +20,27 @@ from homodyne_lib.likelihood.experiment import Experiment
 from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model import kernels
 
-__all__ = ["CONTRASTS", "AngleMetric", "SpeckleMetric", "in_order", "intensity_covariance", "side_by_side"]
+__all__ = [
+    "CONTRASTS",
+    "AngleMetric",
+    "SpeckleMetric",
+    "in_order",
+    "intensity_covariance",
+    "intensity_variance",
+    "over_bins",
+    "side_by_side",
+]
 
 CONTRASTS = (1e-3, 1.0)
 """Contrasts that speckles can have. A fit may end at another; the noise is then taken at the nearest of these."""
 
 # Least 1/counts, as a share of the contrast. Without shot noise Σ may be singular in double precision.
 _LEAST_SHOT = 1e-3
+
+
+def intensity_variance(contrast, offset):
+    """Variance of the intensity of a pixel without photon noise: contrast + offset - 1, or the nearest of speckles."""
+    return np.clip(contrast + offset - 1.0, *CONTRASTS)
 
 
 def intensity_covariance(u, contrast: float, offset: float, shot: float) -> np.ndarray:
@@ -217,15 +231,23 @@ def _over_angles(experiment, convention, params, work, threads, slopes=True) -> 
             return model_matrices(params, experiment, k, convention)[1][:-1]
         return _u(params, experiment, k, convention)
 
-    def of(angles):
-        matrices = model(angles[0])
-        return [work(k, matrices) for k in angles]
+    return over_bins(experiment, model, work, threads)
+
+
+def over_bins(
+    experiment: Experiment, model: Callable[[int], Any], work: Callable[[int, Any], Any], threads: int
+) -> list[Any]:
+    """Results of ``work(k, model(k))`` for each bin k; bins that are alike share what ``model`` returns."""
+
+    def of(bins):
+        shared = model(bins[0])
+        return [work(k, shared) for k in bins]
 
     alike = experiment.alike
     if len(alike) == 1:
-        # One model for all angles.
-        matrices = model(0)
-        return side_by_side(lambda k: work(k, matrices), alike[0], threads)
+        # One model for all bins.
+        shared = model(0)
+        return side_by_side(lambda k: work(k, shared), alike[0], threads)
     return in_order(alike, side_by_side(of, alike, threads))
 
 

@@ -19,12 +19,12 @@ import numpy as np
 from homodyne_lib.fitting.descent import SINGULAR
 from homodyne_lib.likelihood.normal_equations import scaled_inverse
 from homodyne_lib.likelihood.problem import Problem
-from homodyne_lib.likelihood.speckle_metric import CONTRASTS, in_order, side_by_side
+from homodyne_lib.likelihood.speckle_metric import CONTRASTS, over_bins
 from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model.frames import pairs_at_lag
 from homodyne_lib.uncertainty.noise_choice import NoiseChoice
 from homodyne_lib.uncertainty.noise_kinds import NoiseKind
-from homodyne_lib.uncertainty.speckle_moments import speckle_moments
+from homodyne_lib.uncertainty.speckle_moments import of_intensities, pixel_noise
 
 __all__ = ["NoiseCalibration", "bread", "calibrate", "chain_rule", "godambe_information", "is_measured"]
 
@@ -192,17 +192,18 @@ def _angles(problem, values, contrast, offset, threads):
     """For each angle the weighted noise of a pixel, and the sums of squares of the residuals and of their stripes."""
     experiment, p = problem.experiment, len(problem.names)
 
-    def of(angles):
-        g1, slopes = model_matrices(values[:p], experiment, angles[0], problem.model.convention)
-        moments = speckle_moments(g1, slopes)
-        return [_angle(problem, moments, g1**2, contrast, offset, k) for k in angles]
+    def model(k):
+        return model_matrices(values[:p], experiment, k, problem.model.convention)
 
-    return in_order(experiment.alike, side_by_side(of, experiment.alike, threads))
+    return over_bins(experiment, model, lambda k, of_k: _angle(problem, *of_k, contrast[k], offset[k], k), threads)
 
 
-def _angle(problem, moments, u, contrast, offset, k):
-    noise = moments.at(float(np.clip(contrast[k], *CONTRASTS)))
-    chi2, stripes = _residuals(problem.record.c2[k], offset[k] + contrast[k] * u)
+def _angle(problem, g1, slopes, contrast, offset, k):
+    # The derivatives of the model C u + offset are C ∂u, u and 1.
+    of_model = np.concatenate([max(contrast, CONTRASTS[0]) * slopes[:-2], slopes[-2:]])
+    g, variance = of_intensities(g1, contrast, offset)
+    noise = pixel_noise(g, of_model, variance)
+    chi2, stripes = _residuals(problem.record.c2[k], offset + contrast * g1**2)
     weight, spread = problem.weight[k], chain_rule(problem, k)
     noise = noise._replace(
         total=weight * noise.total,

@@ -4,7 +4,7 @@
 several times as large as the noise of neighbouring entries. So the residuals are compared with patterns: a contrast and an
 offset that change with age, a decay of another course, single frames that differ from their neighbours. To leading order, the
 scores ½ δᵀTδ and ½ δᵀT'δ of two patterns have the covariance ½ tr(T K T' K) over the number of pixels, where δ has the
-covariance K_ij = C u_ij, plus 1/counts if i = j: (U9) in docs/uncertainty.md. Less what the fit took away, this gives each
+covariance K of (U1), plus 1/counts if i = j: (U9) in docs/uncertainty.md. Less what the fit took away, this gives each
 pattern a χ².
 
 Counts and pixels are read from differences of neighbouring residuals (U10), which are nearly blind to the patterns. Groups of
@@ -20,7 +20,7 @@ from scipy.special import chdtrc
 
 from homodyne_lib.likelihood.normal_equations import scaled_inverse
 from homodyne_lib.likelihood.problem import Problem
-from homodyne_lib.likelihood.speckle_metric import CONTRASTS
+from homodyne_lib.likelihood.speckle_metric import CONTRASTS, intensity_variance
 from homodyne_lib.uncertainty.residual_sums import ResidualSums, frame_groups, noise_of_neighbours, residual_sums
 
 __all__ = ["FAMILIES", "Misfit", "examine"]
@@ -99,12 +99,14 @@ def examine(problem: Problem, values, free) -> Misfit:
     sums = residual_sums(problem, values[:p], contrast, offset)
     if not all(part.steps.size for part in sums):
         return _unjudged(n_phi, problem.experiment.frames.size)
-    contrast = np.clip(contrast, *CONTRASTS)
+    variance = intensity_variance(contrast, offset)
+    contrast = np.maximum(contrast, CONTRASTS[0])
     n_groups = sums[0].cells.shape[-1]
     patterns, family = _patterns(n_groups)
     sizes = np.bincount(frame_groups(problem.experiment.frames.size))
     parts = [
-        _scores(part, patterns, family, c, sizes, w) for part, c, w in zip(sums, contrast, problem.weight, strict=True)
+        _scores(part, patterns, family, c, k, sizes, w)
+        for part, c, k, w in zip(sums, contrast, variance, problem.weight, strict=True)
     ]
     score, covariance, before = _after_the_fit(parts, family.size, np.flatnonzero(free))
     change = np.array([part.frames[0] / (c * part.frames[1]) for part, c in zip(sums, contrast, strict=True)])
@@ -168,7 +170,7 @@ def _patterns(n_groups: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([by_age, by_age, by_lag]), family
 
 
-def _scores(sums: ResidualSums, patterns, family, contrast, size, weight) -> _Scores:
+def _scores(sums: ResidualSums, patterns, family, contrast, variance, size, weight) -> _Scores:
     """Sums over all pairs of pattern or derivative times residual, and their covariance under noise (U9)."""
     whole = sums.cells + sums.cells.mT
     within = np.diagonal(sums.cells, axis1=1, axis2=2)
@@ -177,7 +179,7 @@ def _scores(sums: ResidualSums, patterns, family, contrast, size, weight) -> _Sc
     count = np.where(off_diagonal, whole[-2], 0.0)
     mean = np.divide(whole, whole[-2], out=np.zeros_like(whole), where=off_diagonal)
     u = mean[-3]
-    kernel, pixels = _noise(sums, contrast, u, within[-3], size)
+    kernel, pixels = _noise(sums, contrast, variance, u, within[-3], size)
     derivatives = [contrast * mean[:-3], u[None], off_diagonal[None]]
     patterns = patterns * np.where((family == 0)[:, None, None], contrast * u, off_diagonal)
     columns = np.concatenate([patterns, *derivatives])
@@ -191,11 +193,11 @@ def _scores(sums: ResidualSums, patterns, family, contrast, size, weight) -> _Sc
     )
 
 
-def _noise(sums: ResidualSums, contrast, u, within, size):
+def _noise(sums: ResidualSums, contrast, variance, u, within, size):
     """Covariance of the means of δ over groups, (n_groups, n_groups), and the number of pixels, both by (U10)."""
-    shot, pixels = noise_of_neighbours(*sums.steps, contrast, sums.neighbour)
-    kernel = contrast * u
-    np.fill_diagonal(kernel, contrast * (2.0 * within + size) / size**2 + shot / size)
+    shot, pixels = noise_of_neighbours(*sums.steps, variance, contrast * (1.0 - sums.neighbour))
+    kernel = variance - contrast * (1.0 - u)
+    np.fill_diagonal(kernel, variance - contrast * (1.0 - (2.0 * within + size) / size**2) + shot / size)
     return kernel, pixels
 
 

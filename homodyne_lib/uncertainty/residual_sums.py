@@ -118,22 +118,22 @@ def neighbour_differences(residual, rows, columns, interval) -> list[tuple[float
     return [tuple(pair / n) for pair, n in zip(squares.T, count, strict=True) if n >= _LEAST_ENTRIES]
 
 
-def noise_of_neighbours(one_way: float, both_ways: float, contrast: float, neighbour: float) -> tuple[float, float]:
+def noise_of_neighbours(one_way: float, both_ways: float, variance: float, step: float) -> tuple[float, float]:
     """1/counts and independent pixels of an angle by (U10).
 
     Parameters
     ----------
     one_way, both_ways : float
         Mean squares of :func:`neighbour_differences`.
-    contrast : float
-    neighbour : float
-        Mean u of neighbouring frames.
+    variance : float
+        Of the relative intensity of a pixel without photon noise.
+    step : float
+        By how much the covariance of neighbouring frames is less.
 
     Returns
     -------
     shot, pixels : float
     """
-    step = contrast * (1.0 - neighbour)
-    ratio = both_ways / (2.0 * one_way)  # (step + shot) / (contrast + shot)
-    shot = max((ratio * contrast - step) / max(1.0 - ratio, 1e-3), 0.0)
-    return shot, 2.0 * (contrast + shot) * max(step + shot, 1e-9 * contrast) / one_way
+    ratio = both_ways / (2.0 * one_way)  # (step + shot) / (variance + shot)
+    shot = max((ratio * variance - step) / max(1.0 - ratio, 1e-3), 0.0)
+    return shot, 2.0 * (variance + shot) * max(step + shot, 1e-9 * variance) / one_way

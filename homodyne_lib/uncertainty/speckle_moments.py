@@ -3,7 +3,7 @@
 c2 is a mean over M pixels. Its noise is, to first order in 1/√M, the mean over them of e_ij of equation (U1) in
 docs/uncertainty.md. Whatever is linear in the noise, such as the score of a fit, is then a mean over independent pixels, and
 its covariance is that of one pixel over M. The cumulants of the intensity of a pixel, (U3), make every moment a polynomial in
-the contrast C of products of matrices of the size of c2: (U4) to (U7).
+the variance C of products of matrices of the size of c2: (U4) to (U7).
 
 Photon counting adds to δ a number that is independent in each frame, of variance I/counts. No frame enters e_ij twice, so
 that the moments are of degree two in 1/counts. Nothing is simulated; ``test_calibration.py`` compares with simulated pixels.
@@ -16,7 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import orth
 
-__all__ = ["PixelNoise", "SpeckleMoments", "at_contrast", "score_moments", "speckle_moments"]
+from homodyne_lib.likelihood.speckle_metric import intensity_variance
+
+__all__ = ["PixelNoise", "of_intensities", "pixel_noise", "score_moments"]
 
 # Size of the sample of pairs for the sum X of (U4), which is no product of matrices: at least so many pairs, and more in
 # short records, where they cost little. Below 80 frames the sample holds all pairs.
@@ -61,87 +63,89 @@ class PixelNoise(NamedTuple):
     n_frames: int
 
 
-class SpeckleMoments(NamedTuple):
-    """The moments of :class:`PixelNoise` as polynomials in the contrast C, for derivatives of u instead of C u.
-
-    Keys are (power of 1/counts, power of C).
-    """
-
-    total: dict[tuple[int, int], float]
-    score: dict[tuple[int, int], np.ndarray]
-    stripes: dict[tuple[int, int], float]
-    by_frame: dict[tuple[int, int], np.ndarray]  # E[s A_t], (m, n_t)
-    spread: np.ndarray  # of K over its trace
-    stripes_of_slopes: np.ndarray  # B, (m, n_t)
-
-    def at(self, contrast: float) -> PixelNoise:
-        """Moments at a contrast in (0, 1]."""
-        b = self.stripes_of_slopes
-        # The derivatives of the model C u + offset are C ∂u, u and 1.
-        scale = np.append(np.full(len(b) - 2, contrast), [1.0, 1.0])
-        both = np.outer(scale, scale)
-
-        stripes = at_contrast(self.stripes, contrast)
-        return PixelNoise(
-            total=at_contrast(self.total, contrast),
-            score=at_contrast(self.score, contrast) * both,
-            stripes=stripes,
-            cross=at_contrast(self.by_frame, contrast) @ b.T * both,
-            spread=self.spread * [1.0, stripes[0], stripes[0] ** 2],
-            hessian=self.score[2, 0] * both,
-            among_stripes=b @ b.T * both,
-            n_frames=b.shape[1],
-        )
-
-
 def _stripes(matrices):
     """Sums of row t and column t of matrices without the diagonal, for each frame t; (m, n_t)."""
     return matrices.sum(axis=1) + matrices.sum(axis=2) - 2.0 * np.einsum("aii->ai", matrices)
 
 
-def score_moments(g, matrices) -> dict[tuple[int, int], np.ndarray]:
-    """Moments of the scores Σ W e of weight matrices W with each other (U4).
+def of_intensities(g1, contrast: float, offset: float) -> tuple[np.ndarray, float]:
+    """Correlation g and variance C of the intensity of a pixel: C g² = K = contrast g1² + offset - 1, as in (U1).
+
+    Whatever makes c2 differ from 1 is a covariance of intensities: speckles that move, others that outlive the record, pixels
+    of unequal mean intensity. The sums take all of it for speckles.
+
+    Parameters
+    ----------
+    g1 : ndarray, shape (n_t, n_t)
+        One on the diagonal.
+    contrast, offset : float
+
+    Returns
+    -------
+    g : ndarray, shape (n_t, n_t)
+    variance : float
+        The nearest that speckles can have.
+    """
+    variance = float(intensity_variance(contrast, offset))
+    return np.sqrt(np.clip((contrast * g1**2 + offset - 1.0) / variance, 0.0, 1.0)), variance
+
+
+def score_moments(g, matrices, variance: float) -> np.ndarray:
+    """Covariances of the scores Σ W e of weight matrices W (U4).
 
     Parameters
     ----------
     g : ndarray, shape (n_t, n_t)
-        g1, one on the diagonal.
+    variance : float
+        Both as from :func:`of_intensities`.
     matrices : ndarray, shape (m, n_t, n_t)
         Symmetric, with diagonals of zeros.
 
     Returns
     -------
-    dict of (int, int) to ndarray, shape (m, m)
-        Coefficients by powers of 1/counts and of the contrast.
+    ndarray, shape (3, m, m)
+        By power of 1/counts.
     """
-    return _score_moments(_Products.of(g, matrices))
+    return _at(variance, _score_moments(_Products.of(g, matrices)))
 
 
-def at_contrast(moments, contrast: float) -> np.ndarray:
-    """Moments at a contrast; the leading axis of the result is the power of 1/counts: 0, 1, 2."""
-    result = [np.zeros(np.shape(moments[2, 0])) for _ in range(3)]
-    for (photons, power), term in moments.items():
-        result[photons] = result[photons] + contrast**power * term
-    return np.array(result)
-
-
-def speckle_moments(g1, slopes) -> SpeckleMoments:
+def pixel_noise(g, slopes, variance: float) -> PixelNoise:
     """Take all moments of the noise of one angle.
 
     Parameters
     ----------
-    g1 : ndarray, shape (n_t, n_t)
+    g : ndarray, shape (n_t, n_t)
+    variance : float
+        Both as from :func:`of_intensities`.
     slopes : ndarray, shape (m, n_t, n_t)
-        Both as from :func:`~homodyne_lib.likelihood.strips.model_matrices`.
+        Derivatives of the model by physical parameters, contrast and offset; diagonals of zeros.
 
     Returns
     -------
-    SpeckleMoments
+    PixelNoise
     """
-    products = _Products.of(g1, slopes)
-    score, by_frame = _score_moments(products), _frame_moments(products)
-    total, stripes, spread = _residual_moments(g1, score)
-    return SpeckleMoments(total, score, stripes, by_frame, spread, slopes.sum(axis=2))
+    products, stripes_of_slopes = _Products.of(g, slopes), slopes.sum(axis=2)
+    score = _score_moments(products)
+    total, stripes, spread = _residual_moments(g, score)
+    stripes = _at(variance, stripes)
+    return PixelNoise(
+        total=_at(variance, total),
+        score=_at(variance, score),
+        stripes=stripes,
+        cross=_at(variance, _frame_moments(products)) @ stripes_of_slopes.T,
+        spread=spread * [1.0, stripes[0], stripes[0] ** 2],
+        hessian=score[2, 0],
+        among_stripes=stripes_of_slopes @ stripes_of_slopes.T,
+        n_frames=len(g),
+    )
+
+
+def _at(variance: float, moments) -> np.ndarray:
+    """Moments by powers of 1/counts and of the variance, at a variance; their leading axis is the power of 1/counts."""
+    result = [np.zeros(np.shape(moments[2, 0])) for _ in range(3)]
+    for (photons, power), term in moments.items():
+        result[photons] = result[photons] + variance**power * term
+    return np.array(result)
 
 
 class _Products(NamedTuple):
@@ -208,7 +212,7 @@ def _frame_moments(products):
 
 
 def _residual_moments(g, score):
-    """Moments of the residuals (U6) and of their stripes (U7), and the spread of the stripes."""
+    """Moments of the residuals (U6) and of their stripes (U7), and the spread of the stripes over tr K."""
     n_t = len(g)
     u, g0 = g * g, g - np.eye(n_t)
     u0 = u - np.eye(n_t)

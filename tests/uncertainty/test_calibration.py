@@ -8,9 +8,10 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-from white_noise import TRUTH, problem_of, record_of
+from white_noise import TRUTH, noise_of_a_pixel, problem_of, record_of
 from workflow_support import ROOT, snakemake
 
+from homodyne_lib import simulation
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.likelihood.speckle_metric import AngleMetric, intensity_covariance
@@ -29,7 +30,7 @@ from homodyne_lib.sampling.sandwich import adjust_draws
 from homodyne_lib.simulation import field_factor, simulate_speckle_c2
 from homodyne_lib.uncertainty.calibration import calibrate
 from homodyne_lib.uncertainty.noise_kinds import INDEPENDENT, SPECKLE
-from homodyne_lib.uncertainty.speckle_moments import at_contrast, score_moments, speckle_moments
+from homodyne_lib.uncertainty.speckle_moments import of_intensities, score_moments
 
 PHI = np.array([-40.0, 0.0, 30.0, 60.0])
 MODES = ["static", "laminar_flow"]
@@ -124,7 +125,7 @@ def test_moments_are_those_of_simulated_pixels(mode, convention, counts, frames)
         batches.append(
             np.concatenate([[np.sum(noise**2), np.sum(stripes**2)], (score @ score.T).ravel(), cross.ravel()]) / 2000
         )
-    moments = speckle_moments(*model_matrices(params, problem.experiment, angle, convention)).at(contrast)
+    moments = noise_of_a_pixel(params, problem.experiment, angle, convention, contrast)
     powers = (0.0 if counts is None else 1.0 / counts) ** np.arange(3)
     both = np.outer(size, size)
     expected = [moments.total, moments.stripes, moments.score / both, moments.cross / both]
@@ -140,7 +141,7 @@ def test_moments_are_a_covariance_in_every_direction(mode, n_t):
     """Parameters are almost collinear; what is taken from a sample of pairs must not tip a direction below zero."""
     problem, _ = problem_of(mode, n=n_t)
     params = np.array(TRUTH[mode])
-    moments = speckle_moments(*model_matrices(params, problem.experiment, 2, "spec")).at(0.3)
+    moments = noise_of_a_pixel(params, problem.experiment, 2, "spec", 0.3)
     size = np.sqrt(np.diag(moments.hessian))
     value, vector = np.linalg.eigh(moments.hessian / np.outer(size, size))
     seen = vector[:, value > 1e-9] / np.sqrt(value[value > 1e-9])
@@ -161,7 +162,7 @@ def weighed(mode, n_frames, shot):
 
 
 def score_at(shot, g, weights):
-    return np.tensordot([1.0, shot, shot**2], at_contrast(score_moments(g, weights), 1.0 / 3.0), 1)
+    return np.tensordot([1.0, shot, shot**2], score_moments(g, weights, 1.0 / 3.0), 1)
 
 
 def test_weights_of_a_metric_have_a_covariance_near_the_gaussian_one():
@@ -222,6 +223,45 @@ def test_speckles_are_recognised_counted_and_make_errors_larger(mode, counts, le
     if counts is not None:
         np.testing.assert_allclose(result.counts, counts, rtol=0.05)
         np.testing.assert_array_equal(result.effective_counts, result.counts)
+
+
+def unequal(simulated, spread):
+    """Pixels whose mean intensities have a variance."""
+
+    def intensities(factor, pixels, modes, rng):
+        share = np.linspace(-1.0, 1.0, pixels)[:, None]
+        return simulated(factor, pixels, modes, rng) * (1.0 + np.sqrt(3.0 * spread) * share)
+
+    return intensities
+
+
+@pytest.mark.parametrize(("modes", "spread"), [(3, 0.0), (10, 0.05)])
+def test_intensities_that_do_not_change_within_the_record_are_noise_too(modes, spread, monkeypatch):
+    """Decays that the record does not hold, where fits end at other contrasts and offsets, and pixels of unequal intensity.
+
+    M of an angle scatters by 0.03 to 0.07. With the noise of g1 alone it came out between a third and several times as large.
+    """
+    monkeypatch.setattr(simulation, "_intensities", unequal(simulation._intensities, spread))
+    truth = {"static": [3000.0, -0.5, 300.0]}
+    for seed in range(5):
+        c2 = speckles("static", 1.0, seed, modes=modes, n_frames=80, pixels=1000, truth=truth)
+        problem, fit = fit_of(c2, "static", truth)
+        result = calibrated(problem, fit, np.diagonal(c2, axis1=1, axis2=2))
+        np.testing.assert_array_equal(result.effective_counts, result.counts)
+        np.testing.assert_allclose(result.pixels, 1000, rtol=0.3)
+
+
+def test_intensities_have_the_covariance_of_the_model():
+    """C g² is contrast u + offset - 1 where that is a covariance: also with a contrast above one. Without offset it is u."""
+    u = np.exp(-np.abs(np.subtract.outer(np.arange(5), np.arange(5))) / 20.0)
+    g, variance = of_intensities(np.sqrt(u), 1.4, 0.8)
+    np.testing.assert_allclose(variance * g**2, np.clip(1.4 * u - 0.2, None, 1.0))
+    g, variance = of_intensities(np.sqrt(u), 0.3, 1.0)
+    np.testing.assert_allclose(g**2, u)
+    assert variance == pytest.approx(0.3)
+    g, variance = of_intensities(np.sqrt(u), 0.3, 0.9)  # 0.3 u is below 0.1 nowhere
+    np.testing.assert_allclose(variance * g**2, 0.3 * u - 0.1)
+    assert np.all(of_intensities(np.sqrt(u), -0.2, 0.5)[0] <= 1.0)
 
 
 def test_noise_smaller_than_the_pixels_allow_is_told():
@@ -441,7 +481,7 @@ def test_the_coverage_study_runs(tmp_path):
     rows = [line.split("|")[2:5] for line in (project / "angles.md").read_text(encoding="utf-8").splitlines()[2:]]
     n_angles, calibrated, independent = np.array(rows, dtype=float).T
     assert len(rows) == 8
-    assert np.all((calibrated > 0.45) & (calibrated < 2.0))
+    assert np.all((calibrated > 0.5) & (calibrated < 2.0))
     assert np.average(calibrated, weights=n_angles - 1) == pytest.approx(1.0, abs=0.5)
     assert independent.min() > 2.0
 

@@ -7,12 +7,10 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
-from white_noise import TRUTH, problem_of
+from white_noise import TRUTH, noise_of_a_pixel, problem_of
 
-from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model import kernels
 from homodyne_lib.model.layouts import PairLayout
-from homodyne_lib.uncertainty.speckle_moments import speckle_moments
 
 N_FRAMES, CONTRAST, SHOT = 6, 0.3, 0.7  # frames, C, 1/counts
 
@@ -86,7 +84,7 @@ def test_moments_are_sums_over_pairs_of_pairs(mode, shot):
     g = kernels.g1_total(params, layout, *experiment.factors_of(0), "spec")
     g = np.array(np.broadcast_to(g, (N_FRAMES, N_FRAMES)))
     np.fill_diagonal(g, 1.0)
-    noise = speckle_moments(*model_matrices(params, experiment, 0, "spec")).at(CONTRAST)
+    noise = noise_of_a_pixel(params, experiment, 0, "spec", CONTRAST)
     powers = np.array([1.0, shot, shot**2])
 
     pairs = list(combinations(range(N_FRAMES), 2))
