@@ -4,7 +4,7 @@ python angles.py OUTPUT
 
 The colloid of the demo rests, so that its angles should agree. What a record shorter than the decay determines is neither D
 nor the contrast but how far c2 falls, C (1 - exp(-D q² τ)), here over τ = half of the record. Errors are those at the common
-fit of all angles, as they belong to the hypothesis that is tested.
+fit of all angles, as they belong to the hypothesis that is tested; those in the metric of the noise, of each angle's own fit.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from homodyne_lib.fitting.nlsq import fit_nlsq
+from homodyne_lib.fitting.speckle_fit import fit_speckle
 from homodyne_lib.io.files import write_text
 from homodyne_lib.io.reader import read_two_time
 from homodyne_lib.likelihood.problem import make_problem
@@ -27,6 +28,7 @@ from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.prepare.diagonal import apply_diagonal_correction_batch
 from homodyne_lib.prepare.entry_noise import estimate_sigma
 from homodyne_lib.uncertainty.calibration import calibrate
+from homodyne_lib.uncertainty.two_fits import compare_fits
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 COLLOID = pd.read_csv(CONFIG / "datasets.tsv", sep="\t", index_col="dataset").loc["colloid"]
@@ -49,7 +51,7 @@ def fall(values, decays):
 
 
 def scatter(q):
-    """Number of angles, χ² per degree of freedom with calibrated and independent errors, pixels found."""
+    """Number of angles, χ² per degree of freedom (calibrated, independent, metric), scatter of both fits, pixels, M."""
     record = read_two_time(
         CONFIG / COLLOID["file"],
         format=COLLOID["format"],
@@ -67,24 +69,36 @@ def scatter(q):
     falls, errors, pixels = [], [], []
     for k in range(n):
         angle, problem, values = fitted(record, slice(k, k + 1))
-        falls.append(fall(values, decays)[0])
         expected = np.array([*common[:3], common[3 + k], common[3 + n + k]])
-        calibration = calibrate(problem, expected, angle.raw_diagonal, held=list(HELD))
+        noise = calibrate(problem, expected, angle.raw_diagonal, held=list(HELD))
+        found = fit_speckle(problem, expected, [values[:3]], 1.0 / noise.effective_counts, fixed=HELD)
+        weighted, _ = compare_fits(problem, found, noise, held=list(HELD), fixed=list(HELD))
+        by_squares, in_metric = (fall(those, decays)[0] for those in (values, found.fit.values))
+        falls.append([by_squares, by_squares, in_metric])
         slopes = fall(expected, decays)[1]
-        errors.append([np.sqrt(slopes @ c @ slopes) for c in (calibration.covariance, calibration.independent)])
-        pixels.append(calibration.pixels[0])
-    weight = np.array(errors).T ** -2.0
-    mean = (weight @ falls) / weight.sum(axis=1)
-    chi2 = (weight * (np.array(falls) - mean[:, None]) ** 2).sum(axis=1) / (n - 1)
-    return n, *chi2, min(pixels), max(pixels)
+        errors.append(
+            [np.sqrt(slopes @ c @ slopes) for c in (noise.covariance, noise.independent, weighted.covariance)]
+        )
+        pixels.append(noise.pixels[0])
+    falls, weight = np.array(falls), np.array(errors) ** -2.0
+    mean = np.sum(weight * falls, axis=0) / weight.sum(axis=0)
+    chi2 = np.sum(weight * (falls - mean) ** 2, axis=0) / (n - 1)
+    return n, chi2, falls.std(axis=0, ddof=1)[[0, 2]], record.pixels, pixels
 
 
 def main(output) -> None:
     """Write the table."""
-    lines = ["| q [1/Å] | angles | χ²/dof, calibrated | χ²/dof, independent | M found |", "|---|---|---|---|---|"]
+    lines = [
+        "| q [1/Å] | angles | χ²/dof, calibrated | χ²/dof, independent | χ²/dof, metric "
+        "| scatter, least squares | scatter, metric | pixels of a bin | M found |",
+        "|---" * 9 + "|",
+    ]
     for q in WAVEVECTORS:
-        n, calibrated, independent, least, most = scatter(q)
-        lines.append(f"| {q:.4f} | {n} | {calibrated:.2f} | {independent:.1f} | {least:.0f} – {most:.0f} |")
+        n, (calibrated, independent, metric), (by_squares, in_metric), own, found = scatter(q)
+        lines.append(
+            f"| {q:.4f} | {n} | {calibrated:.2f} | {independent:.1f} | {metric:.2f} | {by_squares:.4f} | {in_metric:.4f} "
+            f"| {min(own):.0f} – {max(own):.0f} | {min(found):.0f} – {max(found):.0f} |"
+        )
     write_text(output, "\n".join(lines) + "\n")
 
 
