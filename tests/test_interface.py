@@ -124,17 +124,110 @@ def test_a_fit_without_a_posterior_is_drawn_too(c2, fitted):
         (lambda c2, fit: hd.fit(c2, uncertainty="Speckle"), "uncertainty is 'Speckle'; choose one of speckle, indep"),
         (lambda c2, fit: hd.fit(c2, estimator="squares"), "estimator is 'squares'; choose one of speckle, least_sq"),
         (lambda c2, fit: hd.calibrate(fit, "Speckle"), "estimator is 'Speckle'; choose one of speckle, least_squar"),
-        (lambda c2, fit: hd.sample(fit, chains=1), "chains is 1; choose 2 or more, as R̂ compares them"),
+        (
+            lambda c2, fit: hd.fit(c2.c2),
+            "c2 is of the type ndarray; give a Correlations, as homodyne_lib.load returns it",
+        ),
+        (lambda c2, fit: hd.fit(c2, max_evaluations=0), "max_evaluations is 0; give a whole number of at least 1"),
+        (lambda c2, fit: hd.fit(c2, starts=4.0), "starts is 4.0; give a whole number of at least 0"),
+        (lambda c2, fit: hd.fit(c2, fixed={"D0": "0"}), "fixed has '0' for D0; give a finite number"),
+        (lambda c2, fit: hd.fit(c2, bounds={"D0": 500}), "bounds has 500 for D0; give a pair of numbers"),
+        (
+            lambda c2, fit: hd.fit(c2, bounds={"contrast": (0.1, 0.2)}),
+            "bounds names 'contrast', which is no physical param",
+        ),
+        (lambda c2, fit: hd.fit(c2, bounds={"beta": (1.0, 0.0)}), "bounds [1, 0] of beta"),
+        (lambda c2, fit: hd.fit(c2, q_exponent=100), "q_exponent is 100; give a number between 0 and 6"),
+        (
+            lambda c2, fit: hd.calibrate(c2),
+            "fit is of the type Correlations; give a Fit, as homodyne_lib.fit returns it",
+        ),
+        (lambda c2, fit: hd.sample(fit, chains=1), "chains is 1; give a whole number of at least 2"),
+        (lambda c2, fit: hd.sample(fit, draws=0), "draws is 0; give a whole number of at least 50"),
+        (lambda c2, fit: hd.sample(fit, shards="Auto"), "shards is 'Auto'; give a whole number of at least 1"),
+        (
+            lambda c2, fit: hd.sample(fit, target_acceptance=80),
+            "target_acceptance is 80; give a number between 0.5 and 1",
+        ),
+        (lambda c2, fit: hd.plot(c2, None), "fit is of the type NoneType; give a Fit"),
+        (lambda c2, fit: hd.Fit.read("no.json"), "no.json cannot be read as a Fit: No such file or directory"),
+        (lambda c2, fit: hd.Fit.read(__file__), f"{__file__} cannot be read as a Fit: it is no JSON"),
+        (
+            lambda c2, fit: hd.Posterior.read("nowhere"),
+            "nowhere holds no posterior: posterior.nc, cmc.json, parameters.csv",
+        ),
+        (lambda c2, fit: fit.write("nowhere/fit.json"), "fit.json cannot be written: there is no folder"),
         (lambda c2, fit: hd.plot(c2, fit, matrix_pixels=1), "matrix_pixels is 1; choose 10 or more"),
         (
             lambda c2, fit: hd.plot(replace(c2, q=2 * c2.q), fit),
             "the fit is not one of this record: it has 3 angles and",
+        ),
+        (
+            lambda c2, fit: hd.plot(replace(c2, sigma=2 * c2.sigma), fit),
+            "the fit is not one of this record: it has the noise",
         ),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(c2, fitted, call, told):
     with pytest.raises(ValueError, match=f"^{re.escape(told)}"):
         call(c2, fitted)
+
+
+SIMULATION = {"q": 0.01, "dt": 0.1, "n_frames": 32, "pixels": 10, "modes": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"stator_rotor_gap": 0.2}, "stator_rotor_gap = 0.2 Å is outside the usual range"),
+        ({"q": []}, "q is []; give a number above 0 [1/Å]"),
+        ({"q": "0.0101"}, "q is '0.0101'; give a number above 0"),
+        ({"q": [(0.005, 0.01, 0.02)]}, "q is [(0.005, 0.01, 0.02)]; give a number"),
+        ({"dt": None}, "dt is None; give a number above 0"),
+        ({"n_frames": 20.0}, "n_frames is 20.0; give a whole number of at least 1"),
+        ({"counts": np.inf}, "counts is inf; give a number above 0"),
+        ({"phi": []}, "phi is empty"),
+        (
+            {"parameters": {"D0": np.nan, "alpha": 0.0, "D_offset": 0.0}},
+            "parameters has nan for D0; give a finite number",
+        ),
+        ({"parameters": {"D0": -300.0, "alpha": 0.0, "D_offset": 0.0}}, "D0 = -300 Å²/s is outside [1, 1e+06]"),
+    ],
+)
+def test_a_simulation_refuses_what_cannot_be(changes, told):
+    given = {"parameters": {"D0": 300.0, "alpha": 0.0, "D_offset": 0.0}, "phi": [0.0]} | SIMULATION | changes
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}"):
+        hd.simulate(**given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"stator_rotor_gap": 0.2}, "stator_rotor_gap = 0.2 Å is outside the usual range"),
+        ({"start_frame": 1.5}, "start_frame is 1.5; give a whole number of at least 1"),
+        ({"end_frame": None}, "end_frame is None; give a whole number"),
+        ({"bad_frames": [17]}, "bad_frames is [17]; give a list of pairs of numbers"),
+        ({"phi_ranges": "-50:50"}, "phi_ranges is '-50:50'; give a list of pairs"),
+        ({"phi_ranges": [(-50, 50, 60), (70, 80, 90)]}, "phi_ranges is [(-50, 50, 60), (70, 80, 90)]; give"),
+        ({"path": []}, "path is an empty list; give the file"),
+    ],
+)
+def test_a_file_is_not_read_with_what_cannot_be(changes, told):
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}"):
+        hd.load(**{"path": "none.h5", "q": 0.01, "dt": 0.1} | changes)
+
+
+def test_another_fit_beside_the_quoted_one_can_be_calibrated(fitted):
+    """The fit by least squares has the data of the quoted one; so has the fit in the metric where it is not quoted."""
+    squares = hd.calibrate(fitted.least_squares, "least_squares")
+    assert squares.values == fitted.least_squares.values
+
+
+def test_where_nothing_is_known_nothing_agrees(c2):
+    """D0 at a bound, all else held: no difference, and no error that could be smaller."""
+    fit = hd.fit(c2, fixed={"alpha": 0.0, "D_offset": 0.0}, bounds={"D0": (1.0, 2.0)}, starts=4)
+    assert fit.agreement.sentence == "The two fits leave nothing to compare: no rate is known well enough."
+    assert "smaller" not in fit.calibration.sentence
 
 
 def test_a_simulation_is_prepared_as_a_file_is():

@@ -20,6 +20,7 @@ from homodyne_lib.results.posteriors import Posterior, rate_times, rates_side_by
 __all__ = ["Figures", "main_figures"]
 
 _FEWEST_PIXELS = 10  # of a map
+_ROUNDING = 1e-6
 
 
 class Figures(dict[str, Figure]):
@@ -63,7 +64,7 @@ def main_figures(
     Raises
     ------
     ValueError
-        If the fit is not one of this record, or maps would have fewer than ten pixels.
+        If the fit is not one of this record, the posterior not one of the fit, or maps would have fewer than ten pixels.
     """
     fitted, n_pairs = fit.scaling.bins, len(record.bins) * len(record.frames) * (len(record.frames) - 1) // 2
     alike = (np.array_equal(getattr(record.bins, part), getattr(fitted, part)) for part in ("repeat", "q", "phi"))
@@ -72,6 +73,13 @@ def main_figures(
             f"the fit is not one of this record: it has {fitted.in_words} and {fit.by_squares.n_points} pairs of frames, and "
             f"the record {record.bins.in_words} and {n_pairs}, at other q or angles perhaps; fit the record."
         )
+    if not np.allclose(fit.by_squares.sigma, record.sigma, rtol=_ROUNDING):
+        raise ValueError(
+            f"the fit is not one of this record: it has the noise {fit.by_squares.sigma[0]:.6g} at the first bin, and the "
+            f"record {record.sigma[0]:.6g}; fit the record."
+        )
+    if posterior is not None and not posterior.is_of(fit):
+        raise ValueError("the posterior is not one of this fit, whose parameters or values are others; sample the fit.")
     if pixels < _FEWEST_PIXELS:
         raise ValueError(f"matrix_pixels is {pixels}; choose {_FEWEST_PIXELS} or more.")
     comparison = compare(record, fit, pixels)

@@ -15,7 +15,7 @@ from homodyne_lib.fitting.starts import mirror_images, propose_starts
 from homodyne_lib.likelihood.normal_equations import NormalEquations
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model.matrices import unit_diagonal
-from homodyne_lib.model.parameters import PARAMETERS
+from homodyne_lib.model.parameters import PARAMETERS, POWER_OF_Q, parameter_names
 from homodyne_lib.model.scales import interval_of, nearest_image
 
 __all__ = ["NlsqFit", "fit_nlsq", "summarise"]
@@ -120,8 +120,12 @@ def fit_nlsq(
         there is neither a start nor a search.
     """
     names, fixed = problem.names, dict(fixed or {})
-    if unknown := [name for name in bounds or {} if name not in PARAMETERS]:
-        raise ValueError(f"bounds names {unknown[0]!r}, which is no parameter; known are {', '.join(PARAMETERS)}.")
+    physical = [*parameter_names("combined"), POWER_OF_Q]
+    for name in bounds or {}:
+        # One configuration may serve several models. Contrast and offset are linear, and have no bounds.
+        if name not in physical:
+            raise ValueError(f"bounds names {name!r}, which is no physical parameter; known are {', '.join(physical)}.")
+        interval_of(name, bounds)
     _check_values("fixed", fixed, names, bounds)
     if len(fixed) == len(names):
         raise ValueError(f"fixed holds all of {', '.join(names)}; leave out at least one, so that there is a fit.")

@@ -9,7 +9,20 @@ from typing import Literal
 
 import numpy as np
 
-from homodyne_lib.interface.settings import Convention, Estimator, Progress, Uncertainty, check_choice, silent
+from homodyne_lib.interface.settings import (
+    Convention,
+    Estimator,
+    Progress,
+    Uncertainty,
+    check_choice,
+    check_kind,
+    check_number,
+    check_power,
+    check_shards,
+    check_values,
+    check_whole,
+    silent,
+)
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import compress
 from homodyne_lib.results.fits import Fit, FitInput
@@ -91,8 +104,13 @@ def fit(
     ValueError
         For settings that contradict the data or each other.
     """
+    check_kind("c2", c2, Correlations, "homodyne_lib.load")
     check_choice("uncertainty", uncertainty, Uncertainty)
     check_choice("estimator", estimator, Estimator)
+    check_whole(0, starts=starts, seed=seed)
+    check_whole(1, fourier_order=fourier_order, max_evaluations=max_evaluations, threads=threads)
+    check_values(start=start, fixed=fixed, bounds=bounds)
+    check_power(q_exponent)
     result = fitted(
         c2,
         compress(c2),
@@ -130,6 +148,7 @@ def fit(
 
 
 def _made_from(fit: Fit) -> FitInput:
+    check_kind("fit", fit, Fit, "homodyne_lib.fit")
     if fit.made_from is None:
         raise ValueError("a fit that was read from a file has no data; fit the data again with homodyne_lib.fit.")
     return fit.made_from
@@ -163,6 +182,7 @@ def calibrate(
         If the fit was read from a file, or there is no such estimator.
     """
     check_choice("estimator", estimator, Estimator)
+    check_whole(1, max_evaluations=max_evaluations, threads=threads)
     made = _made_from(fit)
     result = calibrated(
         fit.least_squares or fit,
@@ -224,9 +244,13 @@ def sample(
     ValueError
         If the fit was read from a file, shards do not fit the data, too few of them can be used, or there is only one chain.
     """
-    if chains < 2:
-        raise ValueError(f"chains is {chains}; choose 2 or more, as R̂ compares them with each other.")
     made = _made_from(fit)
+    check_shards(shards, min_good_shards)
+    check_whole(2, chains=chains)  # R̂ compares them with each other
+    check_whole(50, warmup=warmup, draws=draws)  # of fewer, chains cannot be judged
+    check_whole(0, seed=seed)
+    check_whole(1, processes=processes)
+    check_number(0.5, 1.0, target_acceptance=target_acceptance)
     n_phi, n_frames, _ = made.record.c2.shape
     n_shards = shard_count(n_phi, n_frames, shards, in_metric=fit.metric is not None)
 

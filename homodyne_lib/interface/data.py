@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from math import inf
 
-from homodyne_lib.interface.settings import Convention, Correction, Progress, silent
+import numpy as np
+
+from homodyne_lib.interface.settings import (
+    Convention,
+    Correction,
+    Progress,
+    check_bounds,
+    check_choice,
+    check_geometry,
+    check_number,
+    check_pairs,
+    check_values,
+    check_whole,
+    silent,
+)
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.io.wavevectors import Wavevectors
 from homodyne_lib.steps.diagonal import with_diagonal
@@ -63,6 +78,13 @@ def load(
     ValueError
         When the file, the selection or the values cannot be used.
     """
+    check_geometry(q, dt, stator_rotor_gap)
+    check_pairs(phi_ranges=phi_ranges, bad_frames=bad_frames)
+    check_whole(1, start_frame=start_frame)
+    check_whole(-1, end_frame=end_frame)
+    check_choice("diagonal", diagonal, Correction)
+    if not isinstance(path, (str, os.PathLike)) and not len(path):
+        raise ValueError("path is an empty list; give the file, or files of repeats.")
     record = ingested(
         path,
         format=format,
@@ -124,8 +146,18 @@ def simulate(
     Raises
     ------
     ValueError
-        If parameters are no set of a model, a count is not positive, or the gap is missing.
+        If parameters are no set of a model, a value cannot be used, or the gap is missing.
     """
+    check_geometry(q, dt, stator_rotor_gap)
+    check_values(parameters=parameters)
+    check_bounds(parameters)
+    check_whole(1, pixels=pixels, modes=modes, n_frames=n_frames)
+    check_whole(0, seed=seed)
+    check_choice("diagonal", diagonal, Correction)
+    if counts is not None:
+        check_number(0.0, inf, counts=counts)
+    if not np.size(phi):
+        raise ValueError("phi is empty; give an angle or several [deg].")
     record = simulated(
         parameters,
         phi,

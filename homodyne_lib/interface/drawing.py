@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from homodyne_lib.figures.overview import Figures, main_figures
+from homodyne_lib.interface.settings import check_kind, check_values, check_whole
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.posteriors import Posterior
@@ -41,6 +42,12 @@ def plot(
     Raises
     ------
     ValueError
-        If the fit is not one of this record, or maps would have fewer than ten pixels.
+        If the fit is not one of this record, the posterior not one of the fit, or maps would have fewer than ten pixels.
     """
+    check_kind("c2", c2, Correlations, "homodyne_lib.load")
+    check_kind("fit", fit, Fit, "homodyne_lib.fit")
+    if posterior is not None:
+        check_kind("posterior", posterior, Posterior, "homodyne_lib.sample")
+    check_whole(1, matrix_pixels=matrix_pixels)
+    check_values(truth=truth)
     return main_figures(c2, fit, posterior, truth, matrix_pixels)

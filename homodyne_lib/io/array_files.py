@@ -60,6 +60,8 @@ def write_c2(
     from homodyne_lib.io.completion import check_values, complete_matrix, filled_diagonals, value_notes
     from homodyne_lib.io.correlations import Correlations
 
+    if isinstance(c2, np.ma.MaskedArray) and np.any(c2.mask):
+        raise InputError("c2 has masked entries; leave out their frames, and give the numbers of the others in frames.")
     stack, angles = np.asarray(c2), np.atleast_1d(np.asarray(phi, dtype=np.float64))
     stack = stack[None] if stack.ndim == 2 else stack
     if stack.ndim != 3 or stack.shape[1] != stack.shape[2] or stack.dtype.kind not in "iuf" or min(stack.shape) < 1:
@@ -101,7 +103,7 @@ def write_c2(
         sigma=None,
         source="arrays of write_c2",
         source_sha256=hashlib.sha256(full.tobytes()).hexdigest(),
-        notes=tuple(notes),
+        notes=(notes,) if isinstance(notes, str) else tuple(notes),
     )
     check_values(record)
     write_correlations(path, replace(record, notes=record.notes + value_notes(record)))

@@ -94,9 +94,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Raises
     ------
     ValueError
-        If the system refuses to write: no space, no right, a broken disk.
+        If there is no such folder, or the system refuses to write: no space, no right, a broken disk.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise ValueError(f"{path.name} cannot be written: there is no folder {path.parent.absolute()}; make it.")
     for abandoned in path.parent.glob(f".{path.name}.*.tmp{path.suffix}"):
         with suppress(OSError):
             abandoned.unlink()

@@ -12,7 +12,6 @@ import numpy as np
 
 __all__ = [
     "ANALYSIS_MODES",
-    "FAR",
     "MODEL_TYPES",
     "PARAMETERS",
     "POWER_OF_Q",
@@ -20,12 +19,12 @@ __all__ = [
     "RATE_UNITS",
     "Parameter",
     "PhysicsConstants",
-    "far_outside",
     "is_static",
     "model_parameters",
     "outside_usual",
     "parameter_names",
     "unit_of",
+    "unit_to_check",
 ]
 
 
@@ -112,8 +111,9 @@ _USUAL = {
     "dt": (_C.TIME_MIN_XPCS, _C.TIME_MAX_XPCS, "s"),
     "wavelength": (_C.WAVELENGTH_15KEV / 2, 2 * _C.WAVELENGTH_8KEV, "Å"),
 }
-FAR = 100.0
-"""A value beyond its usual range by more than this factor is no unusual experiment but a number in another unit."""
+# A value beyond its usual range by more than this factor is no unusual experiment but a number in another unit.
+_FAR = 100.0
+_OTHER_UNITS = {"q": "1/nm is 0.1 1/Å", "L": "1 mm is 1e7 Å", "dt": "1 ms is 1e-3 s"}
 
 MODEL_TYPES = {"diffusion": ("diffusion",), "shear": ("shear",), "combined": ("diffusion", "shear")}
 """Model types, and the groups of the parameter table that each has."""
@@ -141,10 +141,30 @@ def outside_usual(quantity: str, value: float, name: str | None = None) -> str |
     return f"{name or quantity} = {value:g} {unit} is outside the usual range [{low:g}, {high:g}] {unit}"
 
 
-def far_outside(quantity: str, value: float) -> bool:
-    """Whether a value is beyond the usual range of its quantity by more than the factor :data:`FAR`."""
+def unit_to_check(quantity: str, value: float, name: str) -> tuple[bool, str] | None:
+    """Say that the unit of a value outside its usual range should be checked.
+
+    Parameters
+    ----------
+    quantity : str
+        ``q`` [1/Å], ``L`` [Å] or ``dt`` [s].
+    value : float
+    name : str
+        What the sentence calls it.
+
+    Returns
+    -------
+    far : bool
+        Whether it is so far outside that it cannot be meant.
+    sentence : str
+        Both None in one where the value is usual.
+    """
+    if not (words := outside_usual(quantity, value, name)):
+        return None
     low, high, _ = _USUAL[quantity]
-    return not low / FAR <= value <= high * FAR
+    far = not low / _FAR <= value <= high * _FAR
+    factor = f", by a factor of more than {_FAR:g}" if far else ""
+    return far, f"{words}{factor}; check its unit ({_OTHER_UNITS[quantity]})."
 
 
 def unit_of(name: str) -> str:

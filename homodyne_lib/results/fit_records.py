@@ -152,8 +152,10 @@ def agreement_record(agreement: Agreement) -> FitAgreement:
             f"The two fits disagree, so that the model or the noise is not as assumed ({numbers}): {named} standard "
             "deviations of the difference. Least squares is quoted, which leans less on the noise."
         )
-    else:
+    elif agreement.degrees_of_freedom:
         sentence = f"The two fits agree ({numbers})."
+    else:
+        sentence = "The two fits leave nothing to compare: no rate is known well enough."
     gains = dict(zip(agreement.names, agreement.gains.tolist(), strict=True))
     about = agreement.chi2, agreement.degrees_of_freedom, agreement.p_value, agreement.rejected
     return FitAgreement(differences, *about, gains, sentence)

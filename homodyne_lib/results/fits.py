@@ -168,7 +168,10 @@ class Fit(Shown, JsonFile):
 
     def with_parts(self, parts: PartsAgreement | None) -> Fit:
         """The fit with what parts say alone, and with a warning where they disagree."""
-        return self if parts is None else replace(self, parts=parts, warnings=[*parts.against, *self.warnings])
+        if parts is None:
+            return self
+        others = [sentence for sentence in self.warnings if sentence not in parts.against]
+        return replace(self, parts=parts, warnings=[*parts.against, *others])
 
     @property
     def by_squares(self) -> Fit:

@@ -25,6 +25,7 @@ from homodyne_lib.results.shown import Shown, number
 __all__ = ["Posterior", "rate_times", "rates_side_by_side"]
 
 _DRAWS, _REPORT, _TABLE = "posterior.nc", "cmc.json", "parameters.csv"
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,6 +78,12 @@ class Posterior(Shown):
         contrast, offset = per_angle.expand(drawn.T)
         return contrast, offset
 
+    def is_of(self, fit: Fit) -> bool:
+        """Whether these are draws about the values of a fit."""
+        told = self.table.set_index("parameter")["nlsq_value"].dropna()
+        wanted = fit.values | fit.coefficients
+        return set(told.index) >= wanted.keys() and np.allclose(told[[*wanted]], [*wanted.values()], rtol=_ROUNDING)
+
     def rates(self, curve: str, time: ArrayLike, dt: float) -> np.ndarray:
         """Evaluate D(t) [Å²/s] or γ̇(t) [1/s] for every draw (:func:`~homodyne_lib.model.curves.rate_curves`)."""
         return rate_curves(self.draws, time, dt, curve)
@@ -116,10 +123,15 @@ class Posterior(Shown):
         Raises
         ------
         ValueError
-            If a key of cmc.json is missing.
+            If a file is missing, or a key of cmc.json.
         """
         folder = Path(folder)
+        if lacking := [name for name in (_DRAWS, _REPORT, _TABLE) if not (folder / name).is_file()]:
+            raise ValueError(
+                f"{folder} holds no posterior: {', '.join(lacking)} is not there; give its folder in results/."
+            )
         table = pd.read_csv(folder / _TABLE, keep_default_na=False, na_values=[""], float_precision="round_trip")
+        table["unit"] = table["unit"].fillna("")
         chains, independent, statistics, lp = read_draws(folder / _DRAWS)
         return cls(chains, independent, statistics, lp, SamplerReport.read(folder / _REPORT), table)
 

@@ -115,9 +115,16 @@ class JsonFile:
         Raises
         ------
         ValueError
-            If a key is missing.
+            If the file cannot be read, or a key is missing.
         """
-        content: _Kind = typed(cls, read_json(path))
+        try:
+            data = read_json(path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is no JSON"
+            raise ValueError(f"{os.fspath(path)} cannot be read as a {cls.__name__}: {reason}.") from None
+        if not isinstance(data, dict):
+            raise ValueError(f"{os.fspath(path)} holds no {cls.__name__} but a {type(data).__name__}; make it again.")
+        content: _Kind = typed(cls, data)
         return content
 
     def write(self, path: str | os.PathLike[str]) -> None:

@@ -186,9 +186,11 @@ def _quoted(
         of_speckle = _per_frame(of_speckle, problem)
     of_speckle = calibration_record(of_speckle, speckle.covariance.names, record.pixels)
     told = agreement_record(agreement)
-    of_speckle = replace(of_speckle, sentence=gain_in_words(told))
+    if any(gain > 0.0 for gain in told.gains.values()):
+        of_speckle = replace(of_speckle, sentence=gain_in_words(told))
     progress(told.sentence)
     if told.rejected:
+        speckle = replace(speckle, made_from=fit.made_from)
         beside = replace(fit.calibration, least_squares=fit.calibration, speckle=of_speckle)
         warnings = [told.sentence, *fit.warnings]
         quoted = replace(fit, agreement=told, least_squares=fit, speckle=speckle, warnings=warnings)

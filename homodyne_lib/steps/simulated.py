@@ -58,7 +58,10 @@ def simulated(
         If a parameter is missing, a count is not positive, or the gap is missing.
     """
     model = Model.of_truth(parameters, analysis_mode, shear_convention)
-    phi, rings = np.sort(normalise_phi(np.array(phi, dtype=float))), np.sort(np.atleast_1d(np.asarray(q, dtype=float)))
+    phi, rings = (
+        np.sort(normalise_phi(np.atleast_1d(np.array(phi, dtype=float)))),
+        np.sort(np.atleast_1d(np.asarray(q, dtype=float))),
+    )
     bins = Bins.of(np.tile(phi, rings.size), np.repeat(rings, phi.size))
     c2 = simulate_speckle_c2(
         model.vector(parameters),

@@ -237,7 +237,7 @@ def _problem_at(record):
 
 def test_a_bound_of_no_parameter_is_refused():
     problem, _ = problem_of("static", n=30)
-    with pytest.raises(ValueError, match="bounds names 'D_0', which is no parameter; known are D0, "):
+    with pytest.raises(ValueError, match="bounds names 'D_0', which is no physical parameter; known are D0, "):
         fit_nlsq(problem, start=start_of("static"), n_starts=0, bounds={"D_0": [1.0, 2.0]})
 
 

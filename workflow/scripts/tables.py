@@ -20,7 +20,7 @@ from homodyne_lib.io.frame_selection import parse_bad_frames
 from homodyne_lib.io.sample import SAMPLE_NUMBERS
 from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors
 from homodyne_lib.model.model import Model
-from homodyne_lib.model.parameters import FAR, PARAMETERS, RATE_UNITS, far_outside, outside_usual, unit_of
+from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS, unit_of, unit_to_check
 
 
 def _typed(text: str, kind: str | list[str] | None) -> Any:
@@ -76,26 +76,18 @@ def _lines(path: str, columns: dict[str, Any]) -> Iterator[tuple[str, dict[str, 
         yield where, {name: cell for name, cell in zip(named, cells, strict=False) if cell}
 
 
-_UNITS = {
-    "wavevector_q": ("q", "1/nm is 0.1 1/Å"),
-    "stator_rotor_gap": ("L", "1 mm is 1e7 Å"),
-    "dt": ("dt", "1 ms is 1e-3 s"),
-}
-"""Geometry in a row: its quantity, and the likeliest other unit."""
+_QUANTITIES = {"wavevector_q": "q", "stator_rotor_gap": "L", "dt": "dt"}
+"""Geometry in a row."""
 
 
 def _geometry(row: dict[str, Any]) -> Iterator[tuple[bool, str]]:
     """(whether it cannot be meant, sentence) of each value of a row outside its usual range; only a flow uses the gap."""
     flow = row["analysis_mode"] == "laminar_flow"
-    for name, (quantity, hint) in _UNITS.items():
+    for name, quantity in _QUANTITIES.items():
         if name not in row or (quantity == "L" and not flow):
             continue
         values = numbers_of(parse_wavevectors(row[name])) if quantity == "q" else [row[name]]
-        for value in values:
-            if not (words := outside_usual(quantity, value, name)):
-                continue
-            far = far_outside(quantity, value)
-            yield far, f"{words}{f', by a factor of more than {FAR:g}' if far else ''}; check its unit ({hint})."
+        yield from filter(None, (unit_to_check(quantity, value, name) for value in values))
 
 
 def unusual(row: dict[str, Any]) -> list[str]:
