@@ -3,9 +3,9 @@
 χ² alone does not show it. Entries of c2 fluctuate together, and where they do so slowly, residuals of a right model are
 several times as large as the noise of neighbouring entries. So the residuals are compared with patterns: a contrast and an
 offset that change with age, a decay of another course, single frames that differ from their neighbours. To leading order, the
-scores ½ δᵀTδ and ½ δᵀT'δ of two patterns have the covariance ½ tr(T K T' K) over the number of pixels, where δ has the
-covariance K of (U1), plus 1/counts if i = j: (U9) in docs/uncertainty.md. Less what the fit took away, this gives each
-pattern a χ².
+scores ½ δᵀTδ and ½ δᵀT'δ of two patterns have the covariance ½ tr(T Σ T' Σ) over the number of pixels, where δ has the
+covariance Σ, which is K of (U1) plus 1/counts if i = j: (U9) in docs/uncertainty.md. Less what the fit took away, this gives
+each pattern a χ².
 
 Counts and pixels are read from differences of neighbouring residuals (U10), which are nearly blind to the patterns. Groups of
 frames replace frames in long records. Where frames are missing, neighbours are those that are the usual interval apart.
@@ -184,7 +184,7 @@ def _scores(sums: ResidualSums, patterns, family, contrast, variance, size, weig
     patterns = patterns * np.where((family == 0)[:, None, None], contrast * u, off_diagonal)
     columns = np.concatenate([patterns, *derivatives])
     flat = columns.reshape(len(columns), -1)
-    tk = (columns * count) @ kernel  # T K of (U9)
+    tk = (columns * count) @ kernel  # T Σ of (U9)
     covariance = tk.reshape(len(flat), -1) @ tk.mT.reshape(len(flat), -1).T
     return _Scores(
         0.5 * weight * flat @ np.where(off_diagonal, whole[-1], 0.0).ravel(),
