@@ -26,7 +26,6 @@ __all__ = [
     "SpeckleMetric",
     "in_order",
     "intensity_covariance",
-    "intensity_variance",
     "over_bins",
     "side_by_side",
 ]
@@ -36,11 +35,6 @@ CONTRASTS = (1e-3, 1.0)
 
 # Least 1/counts, as a share of the contrast. Without shot noise Σ may be singular in double precision.
 _LEAST_SHOT = 1e-3
-
-
-def intensity_variance(contrast, offset):
-    """Variance of the intensity of a pixel without photon noise: contrast + offset - 1, or the nearest of speckles."""
-    return np.clip(contrast + offset - 1.0, *CONTRASTS)
 
 
 def intensity_covariance(u, contrast: float, offset: float, shot: float) -> np.ndarray:

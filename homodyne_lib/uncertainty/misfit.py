@@ -20,8 +20,9 @@ from scipy.special import chdtrc
 
 from homodyne_lib.likelihood.normal_equations import scaled_inverse
 from homodyne_lib.likelihood.problem import Problem
-from homodyne_lib.likelihood.speckle_metric import CONTRASTS, intensity_variance
+from homodyne_lib.likelihood.speckle_metric import CONTRASTS
 from homodyne_lib.uncertainty.residual_sums import ResidualSums, frame_groups, noise_of_neighbours, residual_sums
+from homodyne_lib.uncertainty.speckle_moments import steady_part
 
 __all__ = ["FAMILIES", "Misfit", "examine"]
 
@@ -99,14 +100,13 @@ def examine(problem: Problem, values, free) -> Misfit:
     sums = residual_sums(problem, values[:p], contrast, offset)
     if not all(part.steps.size for part in sums):
         return _unjudged(n_phi, problem.experiment.frames.size)
-    variance = intensity_variance(contrast, offset)
     contrast = np.maximum(contrast, CONTRASTS[0])
     n_groups = sums[0].cells.shape[-1]
     patterns, family = _patterns(n_groups)
     sizes = np.bincount(frame_groups(problem.experiment.frames.size))
     parts = [
-        _scores(part, patterns, family, c, k, sizes, w)
-        for part, c, k, w in zip(sums, contrast, variance, problem.weight, strict=True)
+        _scores(part, patterns, family, c, o, sizes, w)
+        for part, c, o, w in zip(sums, contrast, offset, problem.weight, strict=True)
     ]
     score, covariance, before = _after_the_fit(parts, family.size, np.flatnonzero(free))
     change = np.array([part.frames[0] / (c * part.frames[1]) for part, c in zip(sums, contrast, strict=True)])
@@ -170,7 +170,7 @@ def _patterns(n_groups: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([by_age, by_age, by_lag]), family
 
 
-def _scores(sums: ResidualSums, patterns, family, contrast, variance, size, weight) -> _Scores:
+def _scores(sums: ResidualSums, patterns, family, contrast, offset, size, weight) -> _Scores:
     """Sums over all pairs of pattern or derivative times residual, and their covariance under noise (U9)."""
     whole = sums.cells + sums.cells.mT
     within = np.diagonal(sums.cells, axis1=1, axis2=2)
@@ -179,6 +179,7 @@ def _scores(sums: ResidualSums, patterns, family, contrast, variance, size, weig
     count = np.where(off_diagonal, whole[-2], 0.0)
     mean = np.divide(whole, whole[-2], out=np.zeros_like(whole), where=off_diagonal)
     u = mean[-3]
+    variance = float(np.clip(contrast + steady_part(contrast * u[off_diagonal], offset), *CONTRASTS))
     kernel, pixels = _noise(sums, contrast, variance, u, within[-3], size)
     derivatives = [contrast * mean[:-3], u[None], off_diagonal[None]]
     patterns = patterns * np.where((family == 0)[:, None, None], contrast * u, off_diagonal)

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import orth
 
-from homodyne_lib.likelihood.speckle_metric import intensity_variance
+from homodyne_lib.likelihood.speckle_metric import CONTRASTS
 
-__all__ = ["PixelNoise", "of_intensities", "pixel_noise", "score_moments"]
+__all__ = ["PixelNoise", "of_intensities", "pixel_noise", "score_moments", "steady_part"]
 
 # Size of the sample of pairs for the sum X of (U4), which is no product of matrices: at least so many pairs, and more in
 # short records, where they cost little. Below 80 frames the sample holds all pairs.
@@ -86,8 +86,26 @@ def of_intensities(g1, contrast: float, offset: float) -> tuple[np.ndarray, floa
     variance : float
         The nearest that speckles can have.
     """
-    variance = float(intensity_variance(contrast, offset))
-    return np.sqrt(np.clip((contrast * g1**2 + offset - 1.0) / variance, 0.0, 1.0)), variance
+    moving = contrast * g1**2
+    steady = steady_part(moving, offset)
+    variance = float(np.clip(contrast + steady, *CONTRASTS))
+    return np.sqrt(np.clip((moving + steady) / variance, 0.0, 1.0)), variance
+
+
+def steady_part(moving, offset: float) -> float:
+    """Covariance of intensities that does not change within the record: offset - 1.
+
+    Parameters
+    ----------
+    moving : ndarray
+        contrast g1² of the pairs. An offset that is below 1 by more than the least of it is noise of the fit.
+    offset : float
+
+    Returns
+    -------
+    float
+    """
+    return max(offset - 1.0, -float(np.min(moving)))
 
 
 def score_moments(g, matrices, variance: float) -> np.ndarray:

@@ -252,7 +252,7 @@ def test_intensities_that_do_not_change_within_the_record_are_noise_too(modes, s
 
 
 def test_intensities_have_the_covariance_of_the_model():
-    """C g² is contrast u + offset - 1 where that is a covariance: also with a contrast above one. Without offset it is u."""
+    """C g² is contrast u + offset - 1, also with a contrast above one; an offset below what is left of the decay is none."""
     u = np.exp(-np.abs(np.subtract.outer(np.arange(5), np.arange(5))) / 20.0)
     g, variance = of_intensities(np.sqrt(u), 1.4, 0.8)
     np.testing.assert_allclose(variance * g**2, np.clip(1.4 * u - 0.2, None, 1.0))
@@ -261,6 +261,8 @@ def test_intensities_have_the_covariance_of_the_model():
     assert variance == pytest.approx(0.3)
     g, variance = of_intensities(np.sqrt(u), 0.3, 0.9)  # 0.3 u is below 0.1 nowhere
     np.testing.assert_allclose(variance * g**2, 0.3 * u - 0.1)
+    g, variance = of_intensities(np.sqrt(u), 0.3, 0.5)
+    np.testing.assert_allclose(variance * g**2, 0.3 * (u - u.min()), atol=1e-12)
     assert np.all(of_intensities(np.sqrt(u), -0.2, 0.5)[0] <= 1.0)
 
 
