@@ -71,10 +71,14 @@ class Misfit(NamedTuple):
 
 
 class _Scores(NamedTuple):
-    """Patterns of an angle, then derivatives for physical parameters, contrast and offset."""
+    """Patterns of an angle, then derivatives for physical parameters, contrast and offset.
+
+    ``moving`` are the variances that speckles which move and photons alone would give: the rest is along the offset, mostly.
+    """
 
     score: np.ndarray
     covariance: np.ndarray
+    moving: np.ndarray
     gram: np.ndarray
 
 
@@ -187,9 +191,11 @@ def _scores(sums: ResidualSums, patterns, family, contrast, offset, size, weight
     flat = columns.reshape(len(columns), -1)
     tk = (columns * count) @ kernel  # T Σ of (U9)
     covariance = tk.reshape(len(flat), -1) @ tk.mT.reshape(len(flat), -1).T
+    moving = (columns * count) @ (kernel - (variance - contrast))
     return _Scores(
         0.5 * weight * flat @ np.where(off_diagonal, whole[-1], 0.0).ravel(),
         0.5 * weight**2 / pixels * covariance,
+        0.5 * weight**2 / pixels * np.einsum("aij,aji->a", moving, moving),
         0.5 * weight * (flat * count.ravel()) @ flat.T,
     )
 
@@ -219,7 +225,7 @@ def _after_the_fit(parts: list[_Scores], m: int, free):
         gram[np.ix_(place, place)] += part.gram[m:, m:]
         of_fit[np.ix_(place, place)] += part.covariance[m:, m:]
         fit_score[place] += part.score[m:]
-    before = np.diag(covariance).copy()
+    before = np.concatenate([part.moving[:m] for part in parts])
     keep = np.r_[free, np.arange(p, n)].astype(int)
     size, inverse = scaled_inverse(gram[np.ix_(keep, keep)], 1e-10)
     taken = cross[:, keep] @ (inverse / np.outer(size, size))
