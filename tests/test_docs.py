@@ -115,9 +115,14 @@ def test_the_tutorial_runs_and_shows_what_it_says(tmp_path):
     for name in ("fit", "calibration", "sample"):
         assert "<table>" in "".join(drawn[name][0]["text/html"])
     assert not [output for shown in outputs.values() for output in shown if output.get("name") == "stderr"]
-    # One exponential a ring: 13 to 29 1/s (config/data/README.md).
+    # One exponential a ring: 13 to 29 1/s (config/data/README.md); two errors besides.
     (said,) = outputs["quote"]
-    assert 13 <= float(re.search(r"q²D = (\S+) 1/s", "".join(said["text"]))[1]) <= 29
+    numbers = re.fullmatch(
+        r"D\(0\.04 s\) = \((\S+) ± (\S+)\) Å²/s; rate of the decay q²D = (\S+) 1/s\n", "".join(said["text"])
+    )
+    value, error, rate = map(float, numbers.groups())
+    assert error < 0.2 * value
+    assert 13 <= rate * (1 + 2 * error / value) and rate * (1 - 2 * error / value) <= 29
 
 
 def cells(path):
