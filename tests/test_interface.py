@@ -142,7 +142,7 @@ def test_a_fit_without_a_posterior_is_drawn_too(c2, fitted):
             lambda c2, fit: hd.calibrate(c2),
             "fit is of the type Correlations; give a Fit, as homodyne_lib.fit returns it",
         ),
-        (lambda c2, fit: hd.sample(fit, chains=1), "chains is 1; give a whole number of at least 2"),
+        (lambda c2, fit: hd.sample(fit, chains=1), "chains is 1; choose 2 or more, as R̂ compares them"),
         (lambda c2, fit: hd.sample(fit, draws=0), "draws is 0; give a whole number of at least 50"),
         (lambda c2, fit: hd.sample(fit, shards="Auto"), "shards is 'Auto'; give a whole number of at least 1"),
         (
@@ -217,10 +217,13 @@ def test_a_file_is_not_read_with_what_cannot_be(changes, told):
         hd.load(**{"path": "none.h5", "q": 0.01, "dt": 0.1} | changes)
 
 
-def test_another_fit_beside_the_quoted_one_can_be_calibrated(fitted):
-    """The fit by least squares has the data of the quoted one; so has the fit in the metric where it is not quoted."""
-    squares = hd.calibrate(fitted.least_squares, "least_squares")
-    assert squares.values == fitted.least_squares.values
+def test_a_fit_that_is_not_quoted_has_its_data_too():
+    """Of an α that is held far off: least squares is quoted, and the fit in the metric stands beside it."""
+    settings = SIMULATION | {"dt": 1.0, "n_frames": 40, "pixels": 3000, "modes": 2, "counts": 5.0}
+    c2 = hd.simulate({"D0": 300.0, "alpha": 0.0, "D_offset": 0.0}, [0, 60], **settings)
+    fit = hd.fit(c2, starts=3, fixed={"alpha": 1.5, "D_offset": 0.0})
+    assert fit.agreement.rejected
+    assert hd.calibrate(fit.speckle, "least_squares").calibration is not None
 
 
 def test_where_nothing_is_known_nothing_agrees(c2):

@@ -246,10 +246,11 @@ def sample(
     """
     made = _made_from(fit)
     check_shards(shards, min_good_shards)
-    check_whole(2, chains=chains)  # R̂ compares them with each other
+    check_whole(1, chains=chains, processes=processes)
+    if chains < 2:
+        raise ValueError(f"chains is {chains}; choose 2 or more, as R̂ compares them with each other.")
     check_whole(50, warmup=warmup, draws=draws)  # of fewer, chains cannot be judged
     check_whole(0, seed=seed)
-    check_whole(1, processes=processes)
     check_number(0.5, 1.0, target_acceptance=target_acceptance)
     n_phi, n_frames, _ = made.record.c2.shape
     n_shards = shard_count(n_phi, n_frames, shards, in_metric=fit.metric is not None)

@@ -157,7 +157,7 @@ def unit_to_check(quantity: str, value: float, name: str) -> tuple[bool, str] | 
     far : bool
         Whether it is so far outside that it cannot be meant.
     sentence : str
-        Both None in one where the value is usual.
+        None stands for both where the value is usual.
     """
     if not (words := outside_usual(quantity, value, name)):
         return None

@@ -183,7 +183,7 @@ def _scores(sums: ResidualSums, patterns, family, contrast, offset, size, weight
     count = np.where(off_diagonal, whole[-2], 0.0)
     mean = np.divide(whole, whole[-2], out=np.zeros_like(whole), where=off_diagonal)
     u = mean[-3]
-    variance = float(np.clip(contrast + steady_part(contrast * u[off_diagonal], offset), *CONTRASTS))
+    _, variance = steady_part(contrast * u[off_diagonal], contrast, offset)
     kernel, pixels = _noise(sums, contrast, variance, u, within[-3], size)
     derivatives = [contrast * mean[:-3], u[None], off_diagonal[None]]
     patterns = patterns * np.where((family == 0)[:, None, None], contrast * u, off_diagonal)

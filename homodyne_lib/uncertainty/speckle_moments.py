@@ -87,25 +87,27 @@ def of_intensities(g1, contrast: float, offset: float) -> tuple[np.ndarray, floa
         The nearest that speckles can have.
     """
     moving = contrast * g1**2
-    steady = steady_part(moving, offset)
-    variance = float(np.clip(contrast + steady, *CONTRASTS))
+    steady, variance = steady_part(moving, contrast, offset)
     return np.sqrt(np.clip((moving + steady) / variance, 0.0, 1.0)), variance
 
 
-def steady_part(moving, offset: float) -> float:
-    """Covariance of intensities that does not change within the record: offset - 1.
+def steady_part(moving, contrast: float, offset: float) -> tuple[float, float]:
+    """Covariance of intensities that does not change within the record, offset - 1, and their variance with it.
 
     Parameters
     ----------
     moving : ndarray
         contrast g1² of the pairs. An offset that is below 1 by more than the least of it is noise of the fit.
-    offset : float
+    contrast, offset : float
 
     Returns
     -------
-    float
+    steady : float
+    variance : float
+        contrast + steady, or the nearest that speckles can have.
     """
-    return max(offset - 1.0, -float(np.min(moving)))
+    steady = max(offset - 1.0, -float(np.min(moving)))
+    return steady, float(np.clip(contrast + steady, *CONTRASTS))
 
 
 def score_moments(g, matrices, variance: float) -> np.ndarray:
