@@ -22,12 +22,11 @@ RUN = [sys.executable, str(ROOT / "workflow" / "run.py")]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 WORKFLOW = ["--snakefile", str(ROOT / "Snakefile"), "--workflow-profile", str(ROOT / "workflow/profiles/default")]
 
-N_PHI, N_FRAMES, N_SHARDS, N_CHAINS, N_DRAWS = 3, 32, 2, 2, 100
+N_PHI, N_FRAMES, N_CHAINS, N_DRAWS = 3, 32, 2, 100
 
 UP_TO_FIT = ("simulate", "ingest", "correct_diagonal", "estimate_scaling", "compress", "fit_nlsq")
-OF_SHARDS = ("sample_shard", "weigh_shard")
-STAGES = (*UP_TO_FIT, *OF_SHARDS, "combine_shards", "write_report", "record_provenance")
-"""Rules of a dataset of several shards, in their order; of one, sample_posterior stands in the place of three."""
+STAGES = (*UP_TO_FIT, "sample_posterior", "write_report", "record_provenance")
+"""Rules of a dataset of one shard, in their order."""
 
 
 def stages_from(first: str) -> set[str]:
@@ -41,12 +40,13 @@ dataset	file	format	analysis_mode	wavevector_q	stator_rotor_gap	dt
 rest	rest.h5	auto	static	0.01		0.1
 flow	flow.yaml	speckle-sim	laminar_flow	0.0054	2e6	0.1
 """
-# Several shards, which least squares alone allows; test_metric.py has the metric of speckle noise.
 CONFIG = f"""\
-estimator: least_squares
 nlsq: {{starts: 16}}
-cmc: {{shards: {N_SHARDS}, chains: {N_CHAINS}, warmup: 100, draws: {N_DRAWS}}}
+cmc: {{chains: {N_CHAINS}, warmup: 100, draws: {N_DRAWS}}}
 """
+N_SHARDS = 2
+SHARDED = CONFIG.replace("{chains", f"{{shards: {N_SHARDS}, chains") + "estimator: least_squares\n"
+"""Several shards, which least squares alone allows."""
 FLOW = f"""\
 parameters:
   {{D0: 5000, alpha: -0.5, D_offset: 500, gamma_dot_t0: 1.0e-3, beta: -0.3, gamma_dot_t_offset: 1.0e-4, phi0: 3}}
@@ -80,12 +80,12 @@ def write_rest(path: Path) -> None:
     write_aps_legacy(path, record)
 
 
-def make_project(folder: Path) -> Path:
-    """A folder with a table, an overlay, a measured file and the description of a simulated one."""
+def make_project(folder: Path, settings: str = CONFIG) -> Path:
+    """A folder with a table, an overlay of the configuration, a measured file and the description of a simulated one."""
     config = folder / "config"
     config.mkdir(parents=True)
     write_rest(config / "rest.h5")
-    for name, text in {"datasets.tsv": TABLE, "config.yaml": CONFIG, "flow.yaml": FLOW}.items():
+    for name, text in {"datasets.tsv": TABLE, "config.yaml": settings, "flow.yaml": FLOW}.items():
         (config / name).write_text(text, encoding="utf-8")
     return folder
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 from make_channel import find_python, make_channels
-from workflow_support import ROOT, environment, files_below, make_project, planned, snakemake
+from workflow_support import ROOT, SHARDED, environment, files_below, make_project, planned, snakemake
 
 DATASETS = ("rest", "flow")
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
@@ -32,7 +32,7 @@ PYTHON = find_python(MINOR)
 @pytest.fixture(scope="module", autouse=True)
 def local(tmp_path_factory):
     """Start the miniature project in the environment that runs this test; it goes on while the channels are made."""
-    folder = make_project(tmp_path_factory.mktemp("local") / "project")
+    folder = make_project(tmp_path_factory.mktemp("local") / "project", SHARDED)
     with ThreadPoolExecutor() as pool:
         yield folder, pool.submit(snakemake, folder, "--cores", "2")
 
@@ -54,7 +54,7 @@ def conda(tmp_path_factory, local):
 @pytest.fixture(scope="module")
 def project(conda):
     """The same project, with an environment that Snakemake has conda make."""
-    folder = make_project(conda / "project")
+    folder = make_project(conda / "project", SHARDED)
     done = snakemake(folder, "--cores", "2", "--sdm", "conda")
     assert done.returncode == 0, done.stdout
     return folder
@@ -142,7 +142,7 @@ def test_what_the_environment_does_not_name_is_not_found(project):
 def test_the_environment_is_enough(project, tmp_path):
     """Its own Snakemake plans all jobs, called through the front door as without `--sdm conda`."""
     (prefix,) = prefixes(project)
-    folder = make_project(tmp_path / "project")
+    folder = make_project(tmp_path / "project", SHARDED)
     command = [prefix / "bin/python", ROOT / "workflow/run.py", "--directory", folder, "--cores", "1", "--dry-run"]
     done = subprocess.run(command, env=environment(tmp_path), capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr

@@ -65,15 +65,15 @@ def test_chi2_is_one_at_the_truth_and_large_away_from_it():
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["static", "laminar_flow"])
 def test_errors_are_the_scatter_of_many_repetitions(mode):
-    """Each parameter, and D(t) and the shear rate at three times, over 400 replicas.
+    """Each parameter, and D(t) and the shear rate at three times, over 200 replicas.
 
-    A mean of z has the sd 0.05, an sd of z the sd 0.035; 0.15 and 0.1 are three of them.
+    A mean of z has the sd 0.07, an sd of z the sd 0.05; 0.21 and 0.15 are three of them.
     """
     n_phi = 4
     k = np.arange(n_phi)
     truth = np.concatenate([TRUTH[mode], 0.3 + 0.01 * k, 1.0 + 0.002 * k])
     z = []
-    for seed in range(400):
+    for seed in range(200):
         problem, _ = problem_of(mode, n=100, phi=(-40.0, 0.0, 30.0, 60.0), seed=seed)
         fit = fit_nlsq(problem, start=start_of(mode), n_starts=0)
         deviations = [(fit.values - truth) / fit.errors]
@@ -94,8 +94,8 @@ def test_errors_are_the_scatter_of_many_repetitions(mode):
     identified = np.ones(z.shape[1], dtype=bool)
     identified[: truth.size] = fit.errors < np.abs(truth)
     assert identified.sum() >= z.shape[1] - 1
-    assert np.abs(z.mean(axis=0)[identified]).max() < 0.15
-    assert np.abs(z.std(axis=0)[identified] - 1).max() < 0.1
+    assert np.abs(z.mean(axis=0)[identified]).max() < 0.21
+    assert np.abs(z.std(axis=0)[identified] - 1).max() < 0.15
 
 
 @pytest.mark.slow
@@ -106,11 +106,11 @@ def test_a_start_anywhere_in_the_bounds_ends_in_the_global_minimum(mode):
     lower, upper = search_bounds(names)
     best = fit_nlsq(problem).chi2
     ended = 0
-    for seed in range(100):
+    for seed in range(40):
         start = from_search_scale(names, lower + rng.random(len(names)) * (upper - lower))
         fit = fit_nlsq(problem, start=dict(zip(names, start, strict=True)), n_starts=16, seed=seed)
         ended += abs(fit.chi2 - best) < 1e-3
-    assert ended >= 99
+    assert ended >= 39
 
 
 @pytest.mark.parametrize("mode", ["static", "laminar_flow"])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from workflow_support import ROOT, environment, files_below, make_project, snakemake
+from workflow_support import ROOT, SHARDED, environment, files_below, make_project, snakemake
 
 DATASETS = ("rest", "flow")
 ACCOUNT, PARTITION = "beamtime", "long"
@@ -112,7 +112,7 @@ def slurm_conf(key: str) -> str:
 @pytest.fixture(scope="module", autouse=True)
 def beside(tmp_path_factory):
     """Start the miniature project on this machine, with the profile that Snakemake finds by itself; SLURM mostly waits."""
-    folder = make_project(tmp_path_factory.mktemp("local") / "project")
+    folder = make_project(tmp_path_factory.mktemp("local") / "project", SHARDED)
     command = snakemake, folder, "--cores", "1"
     with ThreadPoolExecutor() as pool:
         yield folder, pool.submit(*command, workflow=["--snakefile", str(ROOT / "Snakefile")])
@@ -131,7 +131,7 @@ def local(beside):
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
     """The same on SLURM: a shard runs out of memory, another is cancelled, and the node crashes."""
-    folder = make_project(tmp_path_factory.mktemp("faulty") / "project")
+    folder = make_project(tmp_path_factory.mktemp("faulty") / "project", SHARDED)
     site_profile(folder)
     process = start(folder)
     try:
@@ -228,7 +228,7 @@ def test_jobs_of_a_crashed_node_are_started_again(faulty):
 
 def test_after_a_kill_the_same_command_cancels_what_is_left_and_finishes(tmp_path, local):
     """Snakemake is killed while its job runs; the front door cancels that job before it submits another."""
-    folder = make_project(tmp_path / "killed")
+    folder = make_project(tmp_path / "killed", SHARDED)
     site_profile(folder)
     wanted = "results/rest/nlsq.json"
     first = start(folder, wanted)

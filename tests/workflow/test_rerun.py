@@ -27,7 +27,7 @@ import sources
 
 # Rules of a dataset that run again, by the first of them. What was temporary is made again with what is made of it.
 ALL, INGEST, SCALING, FIT, SAMPLE, REPORT = map(
-    stages_from, ("simulate", "ingest", "estimate_scaling", "fit_nlsq", "sample_shard", "write_report")
+    stages_from, ("simulate", "ingest", "estimate_scaling", "fit_nlsq", "sample_posterior", "write_report")
 )
 
 

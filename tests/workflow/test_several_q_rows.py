@@ -107,8 +107,7 @@ def test_repeats_of_a_simulation_run_to_their_archive(tmp_path):
     described(config)
     row = "pair\t" + REPEATS.replace("again.yaml", "again.yaml,")  # a comma at the end adds no file
     (config / "datasets.tsv").write_text(HEAD + row, encoding="utf-8")
-    settings = CONFIG.replace("shards: 2", "shards: 1").replace("least_squares", "speckle")
-    (config / "config.yaml").write_text(settings, encoding="utf-8")
+    (config / "config.yaml").write_text(CONFIG, encoding="utf-8")
     done = snakemake(tmp_path, "--cores", "2", "results/pair/provenance.json")
     assert done.returncode == 0, done.stdout
     results = tmp_path / "results" / "pair"

@@ -1,4 +1,7 @@
-"""Jobs of shards: killed ones are made again and nothing else; broken ones are named, and left out or refused."""
+"""Jobs of shards: killed ones are made again and nothing else; broken ones are named, and left out or refused.
+
+What the miniature project draws of them, a notebook draws too.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,32 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
-from workflow_support import N_SHARDS, ROOT, RUN, environment, jobs_in, make_project, snakemake
+import xarray
+from workflow_support import (
+    N_CHAINS,
+    N_DRAWS,
+    N_SHARDS,
+    ROOT,
+    RUN,
+    SHARDED,
+    SNAKEMAKE,
+    WORKFLOW,
+    environment,
+    files_below,
+    jobs_in,
+    make_project,
+    snakemake,
+)
 
+import homodyne_lib as hd
 from homodyne_lib.results.posteriors import Posterior
 from homodyne_lib.sampling.shard_files import read_shard
 
@@ -35,7 +56,7 @@ SCALING = {"per_angle_mode": "individual", "fourier_order": 1}
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     """A project carried to its fit."""
-    folder = make_project(tmp_path_factory.mktemp("fitted") / "project")
+    folder = make_project(tmp_path_factory.mktemp("fitted") / "project", SHARDED)
     done = snakemake(folder, "--cores", "2", "results/rest/nlsq.json", "results/rest/calibration.json")
     assert done.returncode == 0, done.stdout
     return folder
@@ -173,17 +194,36 @@ def test_shards_give_the_posterior_of_one(fitted, tmp_path):
         assert abs(three.chains[name].mean() - sample.mean()) < 0.4 * sample.std(), name
 
 
-# --- killed jobs
+# --- through Snakemake
 
 
 @pytest.fixture(scope="module")
 def quiet(fitted, tmp_path_factory):
-    """Draws of an undisturbed run."""
+    """Results of an undisturbed run to the draws."""
     folder = tmp_path_factory.mktemp("quiet") / "project"
     shutil.copytree(fitted, folder)
-    done = snakemake(folder, "--cores", "1", DRAWS)
+    done = snakemake(folder, "--cores", "2", DRAWS)
     assert done.returncode == 0, done.stdout
-    return (folder / DRAWS).read_bytes()
+    return folder / "results/rest"
+
+
+def test_a_notebook_draws_from_shards_what_the_workflow_draws(quiet, tmp_path):
+    record = hd.load(quiet.parents[1] / "config/rest.h5", q=0.01, dt=0.1)
+    fit = hd.fit(record, "static", starts=16, estimator="least_squares")
+    hd.sample(fit, dataset="rest", shards=N_SHARDS, chains=N_CHAINS, warmup=100, draws=N_DRAWS).write(tmp_path)
+    for name in ("parameters.csv", "posterior.nc", "cmc.json"):
+        assert (tmp_path / name).read_bytes() == (quiet / name).read_bytes(), name
+
+
+def test_errors_are_calibrated_and_those_of_independent_noise_stand_beside(quiet):
+    table = pd.read_csv(quiet / "parameters.csv").set_index("parameter")
+    assert table.loc["contrast_0", "error"] > 1.5 * table.loc["contrast_0", "error_independent"]
+    with xarray.open_datatree(quiet / "posterior.nc", engine="h5netcdf") as tree:
+        drawn = tree["independent"]["contrast_0"].to_numpy()
+    assert drawn.std(ddof=1) == pytest.approx(table.loc["contrast_0", "error_independent"])
+
+
+# --- killed jobs
 
 
 def samplers_in(folder):
@@ -215,4 +255,36 @@ def test_after_a_kill_only_what_is_missing_is_sampled(fitted, quiet, tmp_path, v
     again = subprocess.run(front_door, **options, check=False)
     assert again.returncode == 0, again.stdout
     assert finished.stat().st_mtime_ns == kept, "a finished shard was sampled again"
-    assert (folder / DRAWS).read_bytes() == quiet
+    assert (folder / DRAWS).read_bytes() == (quiet / "posterior.nc").read_bytes()
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_to_the_same_bytes(quiet, tmp_path):
+    """One core, Ctrl-C in the fit and in the sampler: the results of the undisturbed run, bit for bit."""
+    folder = make_project(tmp_path / "project", SHARDED)
+    wanted, results = ("--cores", "1", DRAWS), folder / "results/rest"
+    for job in ("fit_nlsq", "sample_shard.1-of-2"):
+        interrupt(folder, wanted, results / f"logs/{job}.log")
+        assert not (folder / DRAWS).exists()
+        assert not [path for path in files_below(results) if "tmp" in path]
+    finished = snakemake(folder, *wanted)
+    assert finished.returncode == 0, finished.stdout
+    for name in ("c2.h5", "scaling.json", "nodes.npz", "nlsq.json", "posterior.nc", "cmc.json", "parameters.csv"):
+        assert (results / name).read_bytes() == (quiet / name).read_bytes(), name
+
+
+def interrupt(folder: Path, arguments: tuple[str, ...], log: Path) -> None:
+    """Start a run; once the job with this log has begun, press Ctrl-C: every process of the group gets SIGINT."""
+    process = subprocess.Popen(
+        [*SNAKEMAKE, *WORKFLOW, "--directory", str(folder), *arguments],
+        cwd=folder.parent,
+        env=environment(folder.parent),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not log.exists():
+        assert process.poll() is None, f"the run ended before {log.name} was there"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) != 0

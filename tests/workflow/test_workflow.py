@@ -1,4 +1,4 @@
-"""The real workflow on a miniature table: to the reports, interrupted, changed, used by others, and with bad input.
+"""The real workflow on a miniature table: to the reports, changed, used by others, and with bad input.
 
 Each call of Snakemake costs seconds, so tests share runs.
 """
@@ -9,8 +9,6 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -18,22 +16,16 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import xarray
 from report_support import texts
 from workflow_support import (
     N_CHAINS,
     N_DRAWS,
     N_FRAMES,
     N_PHI,
-    N_SHARDS,
-    OF_SHARDS,
     ROOT,
-    SNAKEMAKE,
     STAGES,
     TABLE,
-    WORKFLOW,
     edited,
-    environment,
     files_below,
     make_project,
     planned,
@@ -42,16 +34,16 @@ from workflow_support import (
 )
 
 import homodyne_lib as hd
+from homodyne_lib import Calibration
 from homodyne_lib.model.parameters import parameter_names
 from homodyne_lib.results.draws import read_draws
 
 DATASETS = {"rest": "static", "flow": "laminar_flow"}
-SHARDS = {f"{k}-of-{N_SHARDS}" for k in range(N_SHARDS)}
 RESULTS = {
     "c2.h5", "scaling.json", "nodes.npz", "nlsq.json", "calibration.json", "posterior.nc", "cmc.json", "parameters.csv",
     "report.html", "report.pdf", "parameters.tex", "provenance.json",
 }  # fmt: skip
-LOGS = {name for rule in STAGES for name in ([f"{rule}.{shard}" for shard in SHARDS] if rule in OF_SHARDS else [rule])}
+LOGS = {*STAGES}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +65,6 @@ def test_results_are_those_promised_and_no_others(run, dataset):
     simulated = dataset == "flow"
     logs = LOGS if simulated else LOGS - {"simulate"}
     promised = RESULTS | ({"simulated.h5"} if simulated else set())
-    promised |= {f"shards/{what}{shard}.npz" for what in ("", "terms-") for shard in SHARDS}
     assert found == promised | {f"logs/{name}.log" for name in logs} | {f"benchmarks/{name}.tsv" for name in logs}
     figures = files_below(run[0] / "results" / dataset / "figures") - {".snakemake_timestamp"}
     assert figures and {Path(figure).suffix for figure in figures} == {".png", ".pdf"}
@@ -108,7 +99,7 @@ def in_a_notebook(run, tmp_path_factory):
     files = {"rest": run[0] / "config/rest.h5", "flow": run[0] / "results/flow/simulated.h5"}
     fits = {}
     for dataset, mode in DATASETS.items():
-        fit = hd.fit(hd.load(files[dataset], dt=0.1, **geometry[dataset]), mode, starts=16, estimator="least_squares")
+        fit = hd.fit(hd.load(files[dataset], dt=0.1, **geometry[dataset]), mode, starts=16)
         (folder / dataset).mkdir()
         fit.write(folder / dataset / "nlsq.json")
         fit.calibration.write(folder / dataset / "calibration.json")
@@ -127,33 +118,59 @@ def test_a_notebook_fits_what_the_workflow_fits(run, in_a_notebook, dataset):
     assert_same_files(run, in_a_notebook, dataset, "nlsq.json", "calibration.json")
 
 
-@pytest.mark.parametrize("dataset", ["rest", pytest.param("flow", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_a_notebook_draws_what_the_workflow_draws(run, in_a_notebook, dataset):
-    cmc = {"shards": N_SHARDS, "chains": N_CHAINS, "warmup": 100, "draws": N_DRAWS}
-    hd.sample(in_a_notebook[1][dataset], dataset=dataset, **cmc).write(in_a_notebook[0] / dataset)
+    settings = {"chains": N_CHAINS, "warmup": 100, "draws": N_DRAWS}
+    hd.sample(in_a_notebook[1][dataset], dataset=dataset, **settings).write(in_a_notebook[0] / dataset)
     assert_same_files(run, in_a_notebook, dataset, "parameters.csv", "posterior.nc", "cmc.json")
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_errors_are_calibrated_and_those_of_independent_noise_stand_beside(run, dataset):
+def test_both_fits_stand_side_by_side(run, dataset):
     folder = run[0] / "results" / dataset
-    calibration = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
-    table = pd.read_csv(folder / "parameters.csv").set_index("parameter")
-    assert calibration["noise"] == "speckle"
+    fit, calibration = (
+        json.loads((folder / name).read_text(encoding="utf-8")) for name in ("nlsq.json", "calibration.json")
+    )
+    squares = fit["least_squares"]
+    assert (fit["estimator"], squares["estimator"]) == ("speckle", "least_squares")
+    assert fit["parameters"].keys() == squares["parameters"].keys()
+    assert fit["parameters"] != squares["parameters"]
+    assert fit["agreement"]["p_value"] > 1e-3 and "agree" in fit["agreement"]["sentence"]
+    assert calibration["names"] == calibration["least_squares"]["names"]
+    assert "smaller than those of least squares" in calibration["sentence"]
+    # In the metric residuals are nearly white: their own errors are nearly true, those of least squares far from it.
+    ratios, of_squares = (
+        np.array(list(part["ratios"].values())) for part in (calibration, calibration["least_squares"])
+    )
+    assert np.median(ratios) < 1.6 < np.median(of_squares)
     # At rest there are 4000 pixels of an infinite number of photons, in the flow 40000 of three photons each.
+    assert calibration["noise"] == "speckle"
     assert np.median(calibration["pixels"]) == pytest.approx({"rest": 4000, "flow": 40000}[dataset], rel=0.3)
-    assert table.loc["contrast_0", "error"] > 1.5 * table.loc["contrast_0", "error_independent"]
-    with xarray.open_datatree(folder / "posterior.nc", engine="h5netcdf") as tree:
-        drawn = tree["independent"]["contrast_0"].to_numpy()
-    assert drawn.std(ddof=1) == pytest.approx(table.loc["contrast_0", "error_independent"])
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_draws_have_the_errors_of_the_fit(run, dataset):
+    folder = run[0] / "results" / dataset
+    table = pd.read_csv(folder / "parameters.csv").set_index("parameter")
+    ratio = table.loc["contrast_0", "error"] / Calibration.read(folder / "calibration.json").errors["contrast_0"]
+    assert 0.7 < ratio < 1.5
+    assert json.loads((folder / "cmc.json").read_text(encoding="utf-8"))["shards"][0]["node_share"] > 0.95
+
+
+def test_the_report_shows_both_fits_and_whether_they_agree(run):
+    page = (run[0] / "results/flow/report.html").read_text(encoding="utf-8")
+    assert "fits by least squares and in the metric of the noise agree" in page
+    assert ">least squares</th>" in page
+    summary = pd.read_csv(run[0] / "results/summary.csv").set_index("dataset")
+    assert (summary["estimator"] == "speckle").all() and (summary["fits_agree_p"] > 1e-3).all()
 
 
 def test_the_terminal_shows_progress_and_can_be_read(run):
     """A line a job, reports at the end, and no library talks of itself."""
     output = run[1]
     lines = output.splitlines()
-    assert "2 datasets, 26 jobs on " in output
-    assert sum(bool(re.match(r"(rest|flow|all datasets).* \d+\.\d s", line)) for line in lines) == 26
+    assert "2 datasets, 18 jobs on " in output
+    assert sum(bool(re.match(r"(rest|flow|all datasets).* \d+\.\d s", line)) for line in lines) == 18
     assert f"{N_PHI} angles × {N_FRAMES} frames at q = 0.01 1/Å from rest.h5" in output
     assert [line.partition("/results/")[2] for line in lines[-3:]] == [
         "rest/report.html",
@@ -178,49 +195,15 @@ def test_nothing_is_done_twice(run):
     assert "Nothing to be done: all results are newer than what they are made of." in again.stdout.splitlines()
 
 
-@pytest.mark.slow
-def test_an_interrupted_run_goes_on_to_the_same_bytes(run, tmp_path):
-    """A second folder, one core, Ctrl-C in the fit and in the sampler: the results of the first, bit for bit."""
-    folder = make_project(tmp_path / "second")
-    wanted = ("--cores", "1", "results/rest/parameters.csv")
-    results = folder / "results/rest"
-    for job in ("fit_nlsq", "sample_shard.1-of-2"):
-        interrupt(folder, wanted, results / f"logs/{job}.log")
-        assert not (results / "parameters.csv").exists()
-        assert not [path for path in files_below(results) if "tmp" in path]
-    finished = snakemake(folder, *wanted)
-    assert finished.returncode == 0, finished.stdout
-    for name in ("c2.h5", "scaling.json", "nodes.npz", "nlsq.json", "posterior.nc", "cmc.json", "parameters.csv"):
-        assert (results / name).read_bytes() == (run[0] / "results/rest" / name).read_bytes(), name
-
-
-def interrupt(folder: Path, arguments: tuple[str, ...], log: Path) -> None:
-    """Start a run; once the job with this log has begun, press Ctrl-C: every process of the group gets SIGINT."""
-    process = subprocess.Popen(
-        [*SNAKEMAKE, *WORKFLOW, "--directory", str(folder), *arguments],
-        cwd=folder.parent,
-        env=environment(folder.parent),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    while not log.exists():
-        assert process.poll() is None, f"the run ended before {log.name} was there"
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=60) != 0
-
-
 def jobs_from(first: str) -> dict[str, int]:
     """Jobs of both datasets by rule, from this one on."""
-    jobs = {rule: 2 * N_SHARDS if rule in OF_SHARDS else 2 for rule in stages_from(first)}
-    return jobs | {"summarise": 1, "all": 1}
+    return dict.fromkeys(stages_from(first), 2) | {"summarise": 1, "all": 1}
 
 
 CHANGES = {
     # an overlay of the configuration: the first rule that it calls for
     "report: {matrix_pixels: 60}": "write_report",
-    "cmc: {draws: 60}": "sample_shard",
+    "cmc: {draws: 60}": "sample_posterior",
     "uncertainty: independent": "fit_nlsq",
     "nlsq: {starts: 20}": "fit_nlsq",
     # The temporary file before the corrected one is made again.
@@ -233,6 +216,12 @@ def test_a_changed_setting_reruns_what_depends_on_it(run, tmp_path, overlay):
     (tmp_path / "mine.yaml").write_text(overlay, encoding="utf-8")
     plan = snakemake(run[0], "--dry-run", "--configfile", str(tmp_path / "mine.yaml"))
     assert planned(plan.stdout) == jobs_from(CHANGES[overlay]), plan.stdout
+
+
+def test_more_shards_than_one_are_refused(run, tmp_path):
+    (tmp_path / "mine.yaml").write_text("cmc: {shards: 2}", encoding="utf-8")
+    plan = snakemake(run[0], "--dry-run", "--configfile", str(tmp_path / "mine.yaml"))
+    assert "in the metric of speckle noise all pairs of frames belong together" in plan.stdout
 
 
 # --- report, and use by others
@@ -485,11 +474,11 @@ def test_variables_of_jax_in_a_shell_change_nothing(run, tmp_path, monkeypatch):
     """The sampler, which asks JAX most, makes the bytes of the run without them, and finds its compiled programs."""
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
-    folder, name = tmp_path / "project", f"results/rest/shards/0-of-{N_SHARDS}.npz"
+    folder, name = tmp_path / "project", "results/rest/posterior.nc"
     shutil.copytree(run[0], folder)
     (folder / name).unlink()
     finished = snakemake(folder, "--cores", "2", name)
     assert finished.returncode == 0, finished.stdout
-    log = (folder / "results/rest/logs/sample_shard.0-of-2.log").read_text(encoding="utf-8")
+    log = (folder / "results/rest/logs/sample_posterior.log").read_text(encoding="utf-8")
     assert "\nJAX: 0 programs compiled, " in log
     assert (folder / name).read_bytes() == (run[0] / name).read_bytes()
