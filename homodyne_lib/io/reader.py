@@ -22,7 +22,7 @@ from homodyne_lib.io.formats.catalogue import Catalogue, Matrix
 from homodyne_lib.io.formats.registry import open_catalogue
 from homodyne_lib.io.frame_selection import select_frames
 from homodyne_lib.io.input_files import InputError, file_sha256
-from homodyne_lib.io.repeats import Header, compare_dt, joined, paths_of, require_alike
+from homodyne_lib.io.repeats import Header, compare_dt, compare_gap, joined, paths_of, require_alike
 from homodyne_lib.io.wavevectors import Wavevectors, rings_wanted
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.frames import frame_offsets
@@ -95,6 +95,8 @@ def _read_file(path, format, wanted, frames, dt, stator_rotor_gap) -> Correlatio
     """Record of one file, without notes on its values."""
     with open_catalogue(path, format) as offered:
         groups, catalogue, notes = _select_groups(offered, wanted, stator_rotor_gap is not None)
+        gap = None if catalogue.header is None else catalogue.header["stator_rotor_gap"]
+        stated = compare_dt(dt, catalogue.frame_time) + compare_gap(stator_rotor_gap, gap)
         chosen = np.concatenate(groups)
         matrices = [catalogue.matrices[k] for k in chosen]
         rows, numbers = _select_rows(catalogue, matrices[0], *frames)
@@ -113,7 +115,7 @@ def _read_file(path, format, wanted, frames, dt, stator_rotor_gap) -> Correlatio
             source=Path(path).name,
             source_sha256=file_sha256(path),
             **_carried_over(catalogue.header, c2, chosen, rows),
-            notes=(*catalogue.notes, *notes, *lost, *compare_dt(dt, catalogue.frame_time)),
+            notes=(*catalogue.notes, *notes, *lost, *stated),
             pixels=None if catalogue.pixels is None else catalogue.pixels[chosen],
             sample=catalogue.sample,
         )

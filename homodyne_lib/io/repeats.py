@@ -16,9 +16,9 @@ from homodyne_lib.io.input_files import InputError
 from homodyne_lib.io.sample import common_sample
 from homodyne_lib.model.frames import frame_ranges
 
-__all__ = ["Header", "compare_dt", "joined", "paths_of", "require_alike"]
+__all__ = ["Header", "compare_dt", "compare_gap", "joined", "paths_of", "require_alike"]
 
-_DT_TOLERANCE = 0.01  # relative difference from the frame time of the file above which a note is written
+_DT_TOLERANCE = 0.01  # relative difference from what the file states above which a note is written; of the gap too
 _SAME_Q = 0.02  # relative; calibrations of one set-up differ by less
 
 
@@ -49,9 +49,18 @@ def paths_of(path: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Path
 
 def compare_dt(dt: float, stated: float | None) -> tuple[str, ...]:
     """Note when a file states another frame time than `dt` [s]."""
-    if stated is None or abs(dt - stated) <= _DT_TOLERANCE * stated:
+    return _compared("dt", dt, "s", "a frame time", stated)
+
+
+def compare_gap(stator_rotor_gap: float | None, stated: float | None) -> tuple[str, ...]:
+    """Note when a file states another gap than `stator_rotor_gap` [Å]."""
+    return _compared("stator_rotor_gap", stator_rotor_gap, "Å", "a gap", stated)
+
+
+def _compared(name, used, unit, quantity, stated) -> tuple[str, ...]:
+    if None in (used, stated) or abs(used - stated) <= _DT_TOLERANCE * stated:
         return ()
-    return (f"dt = {dt:g} s was used as configured, but the file states a frame time of {stated:g} s.",)
+    return (f"{name} = {used:g} {unit} was used as configured, but the file states {quantity} of {stated:g} {unit}.",)
 
 
 def require_alike(paths: Sequence[Path], headers: Sequence[Header]) -> None:

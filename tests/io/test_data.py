@@ -51,6 +51,21 @@ def test_a_canonical_file_as_input_carries_its_record_over(tmp_path):
     assert (actual.dt, actual.stator_rotor_gap, actual.source) == (0.2, None, "c2.h5")
 
 
+def test_another_gap_than_that_of_the_file_is_noted(tmp_path):
+    record = make_record(**FULL)
+    write_correlations(tmp_path / "c2.h5", record)
+
+    def notes(gap):
+        read = read_two_time(tmp_path / "c2.h5", wavevector_q=0.01, dt=record.dt, stator_rotor_gap=gap)
+        return [note for note in read.notes if "gap" in note]
+
+    stated = record.stator_rotor_gap
+    assert notes(stated) == notes(1.005 * stated) == []
+    assert notes(2 * stated) == [
+        f"stator_rotor_gap = {2 * stated:g} Å was used as configured, but the file states a gap of {stated:g} Å."
+    ]
+
+
 @pytest.mark.parametrize(
     "rows", [slice(None), slice(0, None, 3), slice(2, None, 3), slice(1, 4), slice(-2, None), slice(6, 99)]
 )
