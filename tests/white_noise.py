@@ -14,6 +14,7 @@ from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model.model import Model
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.spec.jax_backend import compute_g2_scaled
+from homodyne_lib.uncertainty.intensities import Intensities
 from homodyne_lib.uncertainty.speckle_moments import pixel_noise
 
 TRUTH = {"static": [30000.0, -0.5, 3000.0], "laminar_flow": [5000.0, -0.5, 500.0, 1e-3, -0.3, 1e-4, 3.0]}
@@ -64,8 +65,8 @@ def dense_residuals(problem, c2, values):
     return ((c2 - g2)[:, i, j] / SIGMA).ravel()
 
 
-def noise_of_a_pixel(params, experiment, angle, convention, contrast):
-    """Moments of the noise of a pixel at parameters, where the offset is one."""
+def noise_of_a_pixel(params, experiment, angle, convention, contrast, offset=1.0):
+    """Moments of the noise of a pixel at parameters."""
     g1, slopes = model_matrices(params, experiment, angle, convention)
     slopes[:-2] *= contrast
-    return pixel_noise(g1, slopes, contrast)
+    return pixel_noise(Intensities.of(g1, contrast, offset), slopes)

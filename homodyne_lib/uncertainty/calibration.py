@@ -22,9 +22,10 @@ from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import CONTRASTS, over_bins
 from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model.frames import pairs_at_lag
+from homodyne_lib.uncertainty.intensities import Intensities
 from homodyne_lib.uncertainty.noise_choice import NoiseChoice
 from homodyne_lib.uncertainty.noise_kinds import NoiseKind
-from homodyne_lib.uncertainty.speckle_moments import of_intensities, pixel_noise
+from homodyne_lib.uncertainty.speckle_moments import pixel_noise
 
 __all__ = ["NoiseCalibration", "bread", "calibrate", "chain_rule", "godambe_information", "is_measured"]
 
@@ -201,8 +202,8 @@ def _angles(problem, values, contrast, offset, threads):
 def _angle(problem, g1, slopes, contrast, offset, k):
     # The derivatives of the model C u + offset are C ∂u, u and 1.
     of_model = np.concatenate([max(contrast, CONTRASTS[0]) * slopes[:-2], slopes[-2:]])
-    g, variance = of_intensities(g1, contrast, offset)
-    noise = pixel_noise(g, of_model, variance)
+    intensities = Intensities.of(g1, contrast, offset)
+    noise = pixel_noise(intensities, of_model)
     chi2, stripes = _residuals(problem.record.c2[k], offset + contrast * g1**2)
     weight, spread = problem.weight[k], chain_rule(problem, k)
     noise = noise._replace(

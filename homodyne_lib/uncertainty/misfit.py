@@ -21,8 +21,8 @@ from scipy.special import chdtrc
 from homodyne_lib.likelihood.normal_equations import scaled_inverse
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import CONTRASTS
+from homodyne_lib.uncertainty.intensities import IntensityVariance
 from homodyne_lib.uncertainty.residual_sums import ResidualSums, frame_groups, noise_of_neighbours, residual_sums
-from homodyne_lib.uncertainty.speckle_moments import steady_part
 
 __all__ = ["FAMILIES", "Misfit", "examine"]
 
@@ -183,15 +183,15 @@ def _scores(sums: ResidualSums, patterns, family, contrast, offset, size, weight
     count = np.where(off_diagonal, whole[-2], 0.0)
     mean = np.divide(whole, whole[-2], out=np.zeros_like(whole), where=off_diagonal)
     u = mean[-3]
-    _, variance = steady_part(contrast * u[off_diagonal], contrast, offset)
-    kernel, pixels = _noise(sums, contrast, variance, u, within[-3], size)
+    variance = IntensityVariance.of(u[off_diagonal], contrast, offset)
+    kernel, pixels = _noise(sums, variance, u, within[-3], size)
     derivatives = [contrast * mean[:-3], u[None], off_diagonal[None]]
     patterns = patterns * np.where((family == 0)[:, None, None], contrast * u, off_diagonal)
     columns = np.concatenate([patterns, *derivatives])
     flat = columns.reshape(len(columns), -1)
     tk = (columns * count) @ kernel  # T Σ of (U9)
     covariance = tk.reshape(len(flat), -1) @ tk.mT.reshape(len(flat), -1).T
-    moving = (columns * count) @ (kernel - (variance - contrast))
+    moving = (columns * count) @ (kernel - variance.steady)
     return _Scores(
         0.5 * weight * flat @ np.where(off_diagonal, whole[-1], 0.0).ravel(),
         0.5 * weight**2 / pixels * covariance,
@@ -200,12 +200,15 @@ def _scores(sums: ResidualSums, patterns, family, contrast, offset, size, weight
     )
 
 
-def _noise(sums: ResidualSums, contrast, variance, u, within, size):
+def _noise(sums: ResidualSums, variance: IntensityVariance, u, within, size):
     """Covariance of the means of δ over groups, (n_groups, n_groups), and the number of pixels, both by (U10)."""
-    shot, pixels = noise_of_neighbours(*sums.steps, variance, contrast * (1.0 - sums.neighbour))
-    kernel = variance - contrast * (1.0 - u)
-    np.fill_diagonal(kernel, variance - contrast * (1.0 - (2.0 * within + size) / size**2) + shot / size)
-    return kernel, pixels
+    of_one = variance.moving(1.0)
+    shot, pixels = noise_of_neighbours(*sums.steps, variance.total, of_one - variance.moving(sums.neighbour))
+    kernel = variance.moving(u)
+    pairs = size * (size - 1)
+    u_within = np.divide(2.0 * within, pairs, out=np.zeros_like(within), where=pairs > 0)
+    np.fill_diagonal(kernel, (pairs * variance.moving(u_within) + size * of_one) / size**2 + shot / size)
+    return kernel + variance.steady, pixels
 
 
 def _after_the_fit(parts: list[_Scores], m: int, free):

@@ -3,7 +3,7 @@
 c2 is a mean over M pixels. Its noise is, to first order in 1/√M, the mean over them of e_ij of equation (U1) in
 docs/uncertainty.md. Whatever is linear in the noise, such as the score of a fit, is then a mean over independent pixels, and
 its covariance is that of one pixel over M. The cumulants of the intensity of a pixel, (U3), make every moment a polynomial in
-the variance C of products of matrices of the size of c2: (U4) to (U7).
+the variance V and the contrast C, of products of matrices of the size of c2: (U4) to (U7).
 
 Photon counting adds to δ a number that is independent in each frame, of variance I/counts. No frame enters e_ij twice, so
 that the moments are of degree two in 1/counts. Nothing is simulated; ``test_calibration.py`` compares with simulated pixels.
@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import orth
 
-from homodyne_lib.likelihood.speckle_metric import CONTRASTS
+from homodyne_lib.uncertainty.intensities import Intensities
 
-__all__ = ["PixelNoise", "of_intensities", "pixel_noise", "score_moments", "steady_part"]
+__all__ = ["PixelNoise", "pixel_noise", "score_moments"]
 
 # Size of the sample of pairs for the sum X of (U4), which is no product of matrices: at least so many pairs, and more in
 # short records, where they cost little. Below 80 frames the sample holds all pairs.
@@ -68,56 +68,12 @@ def _stripes(matrices):
     return matrices.sum(axis=1) + matrices.sum(axis=2) - 2.0 * np.einsum("aii->ai", matrices)
 
 
-def of_intensities(g1, contrast: float, offset: float) -> tuple[np.ndarray, float]:
-    """Correlation g and variance C of the intensity of a pixel: C g² = K = contrast g1² + offset - 1, as in (U1).
-
-    Whatever makes c2 differ from 1 is a covariance of intensities: speckles that move, others that outlive the record, pixels
-    of unequal mean intensity. The sums take all of it for speckles.
-
-    Parameters
-    ----------
-    g1 : ndarray, shape (n_t, n_t)
-        One on the diagonal.
-    contrast, offset : float
-
-    Returns
-    -------
-    g : ndarray, shape (n_t, n_t)
-    variance : float
-        The nearest that speckles can have.
-    """
-    moving = contrast * g1**2
-    steady, variance = steady_part(moving, contrast, offset)
-    return np.sqrt(np.clip((moving + steady) / variance, 0.0, 1.0)), variance
-
-
-def steady_part(moving, contrast: float, offset: float) -> tuple[float, float]:
-    """Covariance of intensities that does not change within the record, offset - 1, and their variance with it.
-
-    Parameters
-    ----------
-    moving : ndarray
-        contrast g1² of the pairs. An offset that is below 1 by more than the least of it is noise of the fit.
-    contrast, offset : float
-
-    Returns
-    -------
-    steady : float
-    variance : float
-        contrast + steady, or the nearest that speckles can have.
-    """
-    steady = max(offset - 1.0, -float(np.min(moving)))
-    return steady, float(np.clip(contrast + steady, *CONTRASTS))
-
-
-def score_moments(g, matrices, variance: float) -> np.ndarray:
+def score_moments(intensities: Intensities, matrices) -> np.ndarray:
     """Covariances of the scores Σ W e of weight matrices W (U4).
 
     Parameters
     ----------
-    g : ndarray, shape (n_t, n_t)
-    variance : float
-        Both as from :func:`of_intensities`.
+    intensities : Intensities
     matrices : ndarray, shape (m, n_t, n_t)
         Symmetric, with diagonals of zeros.
 
@@ -126,17 +82,15 @@ def score_moments(g, matrices, variance: float) -> np.ndarray:
     ndarray, shape (3, m, m)
         By power of 1/counts.
     """
-    return _at(variance, _score_moments(_Products.of(g, matrices)))
+    return _at(intensities, _score_moments(_Products.of(intensities, matrices)))
 
 
-def pixel_noise(g, slopes, variance: float) -> PixelNoise:
+def pixel_noise(intensities: Intensities, slopes) -> PixelNoise:
     """Take all moments of the noise of one angle.
 
     Parameters
     ----------
-    g : ndarray, shape (n_t, n_t)
-    variance : float
-        Both as from :func:`of_intensities`.
+    intensities : Intensities
     slopes : ndarray, shape (m, n_t, n_t)
         Derivatives of the model by physical parameters, contrast and offset; diagonals of zeros.
 
@@ -144,27 +98,27 @@ def pixel_noise(g, slopes, variance: float) -> PixelNoise:
     -------
     PixelNoise
     """
-    products, stripes_of_slopes = _Products.of(g, slopes), slopes.sum(axis=2)
+    products, stripes_of_slopes = _Products.of(intensities, slopes), slopes.sum(axis=2)
     score = _score_moments(products)
-    total, stripes, spread = _residual_moments(g, score)
-    stripes = _at(variance, stripes)
+    total, stripes, spread = _residual_moments(intensities, score)
+    stripes = _at(intensities, stripes)
     return PixelNoise(
-        total=_at(variance, total),
-        score=_at(variance, score),
+        total=_at(intensities, total),
+        score=_at(intensities, score),
         stripes=stripes,
-        cross=_at(variance, _frame_moments(products)) @ stripes_of_slopes.T,
+        cross=_at(intensities, _frame_moments(products)) @ stripes_of_slopes.T,
         spread=spread * [1.0, stripes[0], stripes[0] ** 2],
-        hessian=score[2, 0],
+        hessian=score[2, 0, 0],
         among_stripes=stripes_of_slopes @ stripes_of_slopes.T,
-        n_frames=len(g),
+        n_frames=len(intensities.u),
     )
 
 
-def _at(variance: float, moments) -> np.ndarray:
-    """Moments by powers of 1/counts and of the variance, at a variance; their leading axis is the power of 1/counts."""
-    result = [np.zeros(np.shape(moments[2, 0])) for _ in range(3)]
-    for (photons, power), term in moments.items():
-        result[photons] = result[photons] + variance**power * term
+def _at(intensities, moments) -> np.ndarray:
+    """Moments at a variance and contrast, by power of 1/counts, from those by powers of 1/counts, variance and contrast."""
+    result = [np.zeros(np.shape(moments[2, 0, 0])) for _ in range(3)]
+    for (photons, power, of_contrast), term in moments.items():
+        result[photons] = result[photons] + intensities.variance**power * intensities.contrast**of_contrast * term
     return np.array(result)
 
 
@@ -182,8 +136,9 @@ class _Products(NamedTuple):
     crossing_by_frame: np.ndarray
 
     @classmethod
-    def of(cls, g, slopes) -> _Products:
-        u, of_g = g * g, (slopes * g) @ g
+    def of(cls, intensities, slopes) -> _Products:
+        u, g = intensities.u, intensities.g
+        of_g = (slopes * g) @ g
         v, c = np.einsum("aij,ij->ai", slopes, u), np.einsum("ij,aji->ai", g, of_g)
         return cls(slopes, g, u, slopes @ u, of_g, v, c, *_crossing(slopes, g))
 
@@ -198,12 +153,15 @@ def _score_moments(products):
         return a.reshape(m, -1) @ b.reshape(m, -1).T
 
     return {
-        (0, 2): 0.5 * traces(of_u, of_u.mT),
-        (0, 3): traces(of_g, of_g.mT) + 0.5 * crossing - vc - vc.T + v @ u @ v.T,
-        (1, 1): traces(of_u, slopes),
-        (1, 2): 2.0 * traces(of_g * g, slopes) - v @ v.T,
-        (2, 0): 0.5 * traces(slopes, slopes),
-        (2, 1): 0.5 * traces(slopes * u, slopes),
+        (0, 2, 0): 0.5 * traces(of_u, of_u.mT),
+        (0, 3, 0): v @ u @ v.T,
+        (0, 1, 2): -vc - vc.T,
+        (0, 0, 3): traces(of_g, of_g.mT) + 0.5 * crossing,
+        (1, 1, 0): traces(of_u, slopes),
+        (1, 2, 0): -v @ v.T,
+        (1, 0, 2): 2.0 * traces(of_g * g, slopes),
+        (2, 0, 0): 0.5 * traces(slopes, slopes),
+        (2, 1, 0): 0.5 * traces(slopes * u, slopes),
     }
 
 
@@ -222,44 +180,51 @@ def _frame_moments(products):
     ggg = 2.0 * (np.stack([np.einsum("ij,ij->i", g @ part, g) for part in of_g]) - c)
     c_of_frames = 2.0 * v @ (g * ((g - np.eye(len(g))) @ g)).T
     return {
-        (0, 2): 0.5 * uju,
-        (0, 3): ggg + 0.5 * crossing - with_frames(c) - c_of_frames + with_frames(v @ u),
-        (1, 1): _stripes(of_u),
-        (1, 2): _stripes(2.0 * of_g * g) - with_frames(v),
-        (2, 0): slopes.sum(axis=2),
-        (2, 1): _stripes(0.5 * slopes * u),
+        (0, 2, 0): 0.5 * uju,
+        (0, 3, 0): with_frames(v @ u),
+        (0, 1, 2): -with_frames(c) - c_of_frames,
+        (0, 0, 3): ggg + 0.5 * crossing,
+        (1, 1, 0): _stripes(of_u),
+        (1, 2, 0): -with_frames(v),
+        (1, 0, 2): _stripes(2.0 * of_g * g),
+        (2, 0, 0): slopes.sum(axis=2),
+        (2, 1, 0): _stripes(0.5 * slopes * u),
     }
 
 
-def _residual_moments(g, score):
+def _residual_moments(intensities, score):
     """Moments of the residuals (U6) and of their stripes (U7), and the spread of the stripes over tr K."""
-    n_t = len(g)
-    u, g0 = g * g, g - np.eye(n_t)
-    u0 = u - np.eye(n_t)
-    rows, everything = u0.sum(axis=1), u.sum()
+    u, g = intensities.u, intensities.g
+    n_t, unit = len(u), np.eye(len(u))
+    u0, g0 = u - unit, g - unit
+    walks = g0**2
+    rows, rows_of_walks, everything = u0.sum(axis=1), walks.sum(axis=1), u.sum()
     total = {
-        (0, 2): 0.5 * (n_t * (n_t - 1) + np.sum(u0**2)),
-        (0, 3): np.sum(2.0 * u0 - 2.0 * u0**2 + u0**3),
-        (1, 1): float(n_t * (n_t - 1)),
-        (1, 2): np.sum(2.0 * u0 - u0**2),
-        (2, 0): 0.5 * n_t * (n_t - 1),
-        (2, 1): 0.5 * u0.sum(),
+        (0, 2, 0): 0.5 * (n_t * (n_t - 1) + np.sum(u0**2)),
+        (0, 3, 0): np.sum(u0**2 + u0**3),
+        (0, 1, 2): -4.0 * np.sum(u0 * walks),
+        (0, 0, 3): np.sum(2.0 * walks + walks**2),
+        (1, 1, 0): float(n_t * (n_t - 1)),
+        (1, 2, 0): -np.sum(u0**2),
+        (1, 0, 2): np.sum(2.0 * walks),
+        (2, 0, 0): 0.5 * n_t * (n_t - 1),
+        (2, 1, 0): 0.5 * u0.sum(),
     }
+    paths = g0 * (g0 @ g)
     stripes = {
-        (0, 2): np.sum(everything - 2.0 * rows - 1.0 + rows**2),
-        (0, 3): np.sum(rows * (2.0 * np.sum(u0**2, axis=1) - rows))
-        + np.sum(4.0 * (g0 - g0**3) * (g0 @ g))
-        + np.sum(u0 * (u0 @ u)),
+        (0, 2, 0): np.sum(everything - 2.0 * rows - 1.0 + rows**2),
+        (0, 3, 0): np.sum(rows * (rows + 2.0 * np.sum(u0**2, axis=1))) + np.sum(u0 * (u0 @ u)),
+        (0, 1, 2): -4.0 * (rows @ rows_of_walks + np.sum(u0 * paths)),
+        (0, 0, 3): 2.0 * rows_of_walks @ rows_of_walks + 4.0 * np.sum(paths),
         # The last derivative is that of the offset, 1 for every pair.
-        (1, 1): score[1, 1][-1, -1] + total[1, 1],
-        (1, 2): score[1, 2][-1, -1] + total[1, 2],
-        (2, 0): 2.0 * total[2, 0],
-        (2, 1): 2.0 * total[2, 1],
+        **{key: score[key][-1, -1] + total[key] for key in ((1, 1, 0), (1, 2, 0), (1, 0, 2))},
+        (2, 0, 0): 2.0 * total[2, 0, 0],
+        (2, 1, 0): 2.0 * total[2, 1, 0],
     }
     taken = orth(np.stack([np.ones(n_t), rows], axis=1))
     # Q is the unit matrix less this. The other part of K is a multiple of (1 + r)(1 + r)ᵀ, of which nothing is left.
     left = u - taken @ (taken.T @ u)
-    covariance = (left - (left @ taken) @ taken.T) * (everything / stripes[0, 2])
+    covariance = (left - (left @ taken) @ taken.T) * (everything / stripes[0, 2, 0])
     return total, stripes, np.array([n_t - taken.shape[1], np.trace(covariance), np.sum(covariance**2)])
 
 

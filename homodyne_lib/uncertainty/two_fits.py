@@ -23,8 +23,9 @@ from homodyne_lib.model.curves import CURVES, rate_slopes
 from homodyne_lib.model.frames import usual_interval
 from homodyne_lib.model.matrices import unit_diagonal
 from homodyne_lib.uncertainty.calibration import NoiseCalibration, bread, chain_rule, godambe_information
+from homodyne_lib.uncertainty.intensities import Intensities
 from homodyne_lib.uncertainty.residual_sums import neighbour_differences, noise_of_neighbours
-from homodyne_lib.uncertainty.speckle_moments import of_intensities, score_moments
+from homodyne_lib.uncertainty.speckle_moments import score_moments
 
 __all__ = ["REJECTED", "Agreement", "compare_fits"]
 
@@ -175,13 +176,13 @@ def _scores(problem, found, noise, threads):
         spread = chain_rule(problem, k)
         # Weight matrices of all numbers of both fits.
         parts = weighted.weight[k] * spread.T, problem.weight[k] * spread.T
-        g, variance = of_intensities(g1, contrast[k], offset[k])
-        moments = score_moments(g, np.concatenate([weights, slopes]), variance)
+        intensities = Intensities.of(g1, contrast[k], offset[k])
+        moments = score_moments(intensities, np.concatenate([weights, slopes]))
         both = np.zeros((2 * spread.shape[1], 2 * len(slopes)))
         both[: spread.shape[1], : len(slopes)], both[spread.shape[1] :, len(slopes) :] = parts
         residual = problem.record.c2[k] - offset[k] - contrast[k] * g1**2
         own = 1.0 / noise.effective_counts[k], noise.pixels[k]
-        noises = own, _of_neighbours(problem, residual, variance, g) or own
+        noises = own, _of_neighbours(problem, residual, intensities) or own
         covariances = [
             both @ np.tensordot([1.0, shot, shot**2], moments, 1) @ both.T / pixels for shot, pixels in noises
         ]
@@ -192,12 +193,13 @@ def _scores(problem, found, noise, threads):
     return tuple(sum(part) for part in parts)
 
 
-def _of_neighbours(problem, residual, variance, g) -> tuple[float, float] | None:
+def _of_neighbours(problem, residual, intensities) -> tuple[float, float] | None:
     """1/counts and pixels of an angle from differences of neighbouring residuals; None where the record is too short."""
     frames = problem.experiment.frames
     interval = usual_interval(frames)
     steps = neighbour_differences(residual, frames, frames, interval)
     if not steps:
         return None
-    next_to = np.diagonal(g, 1)[np.diff(frames) == interval] ** 2
+    u, variance = intensities.u, intensities.variance
+    next_to = np.diagonal(u, 1)[np.diff(frames) == interval]
     return noise_of_neighbours(*np.median(steps, axis=0), variance, variance * (1.0 - float(next_to.mean())))

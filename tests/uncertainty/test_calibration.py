@@ -29,8 +29,9 @@ from homodyne_lib.sampling.posterior import ShardPosterior
 from homodyne_lib.sampling.sandwich import adjust_draws
 from homodyne_lib.simulation import field_factor, simulate_speckle_c2
 from homodyne_lib.uncertainty.calibration import calibrate
+from homodyne_lib.uncertainty.intensities import Intensities
 from homodyne_lib.uncertainty.noise_kinds import INDEPENDENT, SPECKLE
-from homodyne_lib.uncertainty.speckle_moments import of_intensities, score_moments
+from homodyne_lib.uncertainty.speckle_moments import score_moments
 
 PHI = np.array([-40.0, 0.0, 30.0, 60.0])
 MODES = ["static", "laminar_flow"]
@@ -91,14 +92,18 @@ GAPPED = np.array([1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14, 16, 20, 21])
 
 
 @pytest.mark.parametrize(
-    ("mode", "convention", "counts", "frames"),
+    ("mode", "convention", "counts", "frames", "steady"),
     [
-        *((*model, counts, None) for model in MODELS for counts in (None, 2.0)),
-        ("laminar_flow", "spec", 2.0, GAPPED),
+        *((*model, counts, None, 0.0) for model in MODELS for counts in (None, 2.0)),
+        ("laminar_flow", "spec", 2.0, GAPPED, 0.0),
+        ("laminar_flow", "published", None, None, 0.1),
     ],
 )
-def test_moments_are_those_of_simulated_pixels(mode, convention, counts, frames):
-    """Forty batches of 2000 pixels, whose noise is written out pair by pair; 4.5 standard errors for the worst of 200."""
+def test_moments_are_those_of_simulated_pixels(mode, convention, counts, frames, steady):
+    """Forty batches of 2000 pixels, whose noise is written out pair by pair; 4.5 standard errors for the worst of 200.
+
+    In one case each pixel has a normal constant beside its speckles, of variance ``steady``, and fields change their sign.
+    """
     n_t, angle, modes = 14, 2, 2
     problem, _ = problem_of(mode, n=n_t if frames is None else 21, convention=convention, frames=frames)
     params, contrast = np.array(TRUTH[mode]), 1.0 / modes
@@ -118,14 +123,15 @@ def test_moments_are_those_of_simulated_pixels(mode, convention, counts, frames)
         intensity = np.mean(fields**2, axis=0)
         if counts is not None:
             intensity = rng.poisson(counts * intensity) / counts
-        delta = intensity - 1.0
-        noise = delta[i] * delta[j] - contrast * u[:, None] * (1.0 + delta[i] + delta[j])
+        delta = intensity - 1.0 + np.sqrt(steady) * rng.standard_normal(2000)
+        noise = delta[i] * delta[j] - (contrast * u[:, None] + steady) * (1.0 + delta[i] + delta[j])
         score, stripes = slopes / size[:, None] @ noise, holds @ noise
         cross = score @ stripes.T @ holds @ (slopes / size[:, None]).T
         batches.append(
             np.concatenate([[np.sum(noise**2), np.sum(stripes**2)], (score @ score.T).ravel(), cross.ravel()]) / 2000
         )
-    moments = noise_of_a_pixel(params, problem.experiment, angle, convention, contrast)
+    assert g1.min() < -0.03 or not steady
+    moments = noise_of_a_pixel(params, problem.experiment, angle, convention, contrast, 1.0 + steady)
     powers = (0.0 if counts is None else 1.0 / counts) ** np.arange(3)
     both = np.outer(size, size)
     expected = [moments.total, moments.stripes, moments.score / both, moments.cross / both]
@@ -162,7 +168,7 @@ def weighed(mode, n_frames, shot):
 
 
 def score_at(shot, g, weights):
-    return np.tensordot([1.0, shot, shot**2], score_moments(g, weights, 1.0 / 3.0), 1)
+    return np.tensordot([1.0, shot, shot**2], score_moments(Intensities.of(g, 1.0 / 3.0, 1.0), weights), 1)
 
 
 def test_weights_of_a_metric_have_a_covariance_near_the_gaussian_one():
@@ -252,18 +258,34 @@ def test_intensities_that_do_not_change_within_the_record_are_noise_too(modes, s
 
 
 def test_intensities_have_the_covariance_of_the_model():
-    """C g² is contrast u + offset - 1, also with a contrast above one; an offset below what is left of the decay is none."""
+    """K is contrast u + offset - 1, also with a contrast above one; an offset below what is left of the decay is none."""
     u = np.exp(-np.abs(np.subtract.outer(np.arange(5), np.arange(5))) / 20.0)
-    g, variance = of_intensities(np.sqrt(u), 1.4, 0.8)
-    np.testing.assert_allclose(variance * g**2, np.clip(1.4 * u - 0.2, None, 1.0))
-    g, variance = of_intensities(np.sqrt(u), 0.3, 1.0)
-    np.testing.assert_allclose(g**2, u)
-    assert variance == pytest.approx(0.3)
-    g, variance = of_intensities(np.sqrt(u), 0.3, 0.9)  # 0.3 u is below 0.1 nowhere
-    np.testing.assert_allclose(variance * g**2, 0.3 * u - 0.1)
-    g, variance = of_intensities(np.sqrt(u), 0.3, 0.5)
-    np.testing.assert_allclose(variance * g**2, 0.3 * (u - u.min()), atol=1e-12)
-    assert np.all(of_intensities(np.sqrt(u), -0.2, 0.5)[0] <= 1.0)
+
+    def covariance(contrast, offset):
+        found = Intensities.of(np.sqrt(u), contrast, offset)
+        np.testing.assert_allclose(found.g**2, found.u, atol=1e-12)
+        assert found.contrast == found.variance
+        return found.variance * found.u
+
+    np.testing.assert_allclose(covariance(1.4, 0.8), np.clip(1.4 * u - 0.2, None, 1.0))
+    np.testing.assert_allclose(covariance(0.3, 1.0), 0.3 * u)
+    np.testing.assert_allclose(covariance(0.3, 0.9), 0.3 * u - 0.1)  # 0.3 u is below 0.1 nowhere
+    np.testing.assert_allclose(covariance(0.3, 0.5), 0.3 * (u - u.min()), atol=1e-12)
+    # A contrast at or below zero is noise of the fit: intensities then move as those of a small one.
+    for contrast in (-0.2, 0.0, 1e-4):
+        np.testing.assert_allclose(covariance(contrast, 1.0), 1e-3 * u)
+
+
+def test_fields_that_change_their_sign_keep_it():
+    """As matrix of absolute values, what falls through zero is no covariance, and weights of a metric see its cusps."""
+    problem, _ = problem_of("laminar_flow", n=100, convention="published", phi=(-40.0,))
+    g1, _ = model_matrices(np.array(TRUTH["laminar_flow"]), problem.experiment, 0, "published")
+    assert g1.min() < -0.1
+    found = Intensities.of(g1, 0.3, 1.02)
+    np.testing.assert_array_equal(found.g, g1)
+    assert np.linalg.eigvalsh(found.g).min() > -1e-9
+    np.testing.assert_allclose(found.variance * found.u, 0.3 * g1**2 + 0.02)
+    assert (found.variance, found.contrast) == (pytest.approx(0.32), pytest.approx(0.3))
 
 
 def test_noise_smaller_than_the_pixels_allow_is_told():

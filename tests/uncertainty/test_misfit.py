@@ -113,6 +113,18 @@ def test_a_contrast_that_rises_is_told_too():
     assert "drift" in said_of(c2, AT_REST).sentence
 
 
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_an_offset_that_changes_is_seen_where_the_decay_is_over_within_a_frame(seed):
+    """The contrast of the fit is then any number; K of the noise ends at 1."""
+    how = AT_REST | dict(q=0.045)
+    good = simulated(seed, **how)
+    part = np.where(np.arange(60) % 15 < 7, 0.007, -0.008)
+    for c2, seen in ((good, False), (good + part[:, None] + part, True)):
+        problem, fit = fitted(c2, how)
+        found = examine(problem, fit.values, np.isfinite(fit.errors[:3]))
+        assert found.found["offset"] == seen, (problem.scaling.expand(fit.values[3:])[0], found.excess)
+
+
 def test_long_records_of_few_pixels():
     """200 frames are taken in groups of three."""
     how = AT_REST | dict(n_frames=200, pixels=2000)
