@@ -55,7 +55,7 @@ ALLOWED = {
     ("results.parts_words", "exp"): (1, "a rate from the logarithm that parts have in common"),
     ("uncertainty.noise_choice", "exp"): (3, "logarithmic scale of 1/counts"),
     ("uncertainty.speckle_moments", "cumsum"): (1, "systematic sample of pairs of frames"),
-    ("uncertainty.speckle_moments", POWER_LAW): (1, "powers of the variance"),
+    ("uncertainty.speckle_moments", POWER_LAW): (2, "powers of the variance"),
     ("io.formats.pixel_map", "sin"): (1, "wavevector of a pixel from its scattering angle"),
     ("io.bin_selection", "cumsum"): (1, "numbers of angular sectors"),
     ("spec.numpy_gradients", POWER_LAW): (1, "step size of a difference formula"),

@@ -123,14 +123,14 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=(), fixed=(), thre
             f"{problem.record.rows.size} rows and diagonals of shape {np.shape(raw_diagonal)}."
         )
     contrast, offset = problem.scaling.expand(values[len(problem.names) :])
-    noises, chi2, stripes = zip(*_angles(problem, values, contrast, offset, threads), strict=True)
+    noises, variance, chi2, stripes = zip(*_angles(problem, values, contrast, offset, threads), strict=True)
     hessian = sum(noise.hessian for noise in noises)
     free, moved = ([k for k, name in enumerate(names) if name not in kept] for kept in (held, fixed))
     groups, local = problem.experiment.bins.groups, _local(problem)
     choice = NoiseChoice(noises, np.array(chi2), np.array(stripes), bread(hessian, free), groups, local)
     shot, measured = np.zeros(n_phi), is_measured(problem, raw_diagonal)
     if measured:
-        shot = np.maximum(np.mean(raw_diagonal, axis=1) - offset - contrast, 0.0)
+        shot = np.maximum(np.mean(raw_diagonal, axis=1) - 1.0 - variance, 0.0)
     independent = choice.independent()
     chosen, effective, note = choice.choose(shot, replaced=not measured)
     with np.errstate(divide="ignore"):
@@ -190,7 +190,7 @@ def godambe_information(hessian, score, free) -> np.ndarray:
 
 
 def _angles(problem, values, contrast, offset, threads):
-    """For each angle the weighted noise of a pixel, and the sums of squares of the residuals and of their stripes."""
+    """For each angle the weighted noise of a pixel, its variance, sums of squares of the residuals and of their stripes."""
     experiment, p = problem.experiment, len(problem.names)
 
     def model(k):
@@ -215,7 +215,7 @@ def _angle(problem, g1, slopes, contrast, offset, k):
         hessian=weight * spread.T @ noise.hessian @ spread,
         among_stripes=weight * spread.T @ noise.among_stripes @ spread,
     )
-    return noise, weight * chi2, weight * stripes
+    return noise, intensities.variance, weight * chi2, weight * stripes
 
 
 def _local(problem) -> np.ndarray | None:

@@ -21,11 +21,19 @@ from homodyne_lib.uncertainty.speckle_moments import PixelNoise
 __all__ = ["NoiseChoice", "ScaledNoise"]
 
 _LOG_SHOT = np.log([1e-4, 1e4])  # interval in which 1/counts is searched
+_NO_SHOT = 2e-4  # 1/counts at the lower end of it
 # Length of such an interval at the end of a search group by group, and half of it where a second one begins.
 _CLOSE, _AGAIN = 0.02, 1.0
 # Chances that the kind of noise that made the stripes is rejected, and that its counts are. Of right counts little is lost
 # where those of the stripes stand in their place; wrong ones make errors too small.
 _LEVEL, _LIKELY = 1e-4, 0.01
+
+
+def _too_alike(whose: str, excess: float) -> str:
+    return (
+        f"{whose} of a frame scatter {excess:.2g} times as much as speckles make them without any shot noise: "
+        "something moves whole frames, or the model misses something. The errors may be too small."
+    )
 
 
 class ScaledNoise(NamedTuple):
@@ -157,7 +165,7 @@ class NoiseChoice(NamedTuple):
         """Find the noise that explains the stripes.
 
         Speckles with the counts of the diagonal are tried first, independent noise second. Where neither explains the
-        stripes, the counts are those with which speckles do.
+        stripes, the counts are those with which speckles do. Groups whose counts explain theirs keep them.
 
         Parameters
         ----------
@@ -186,20 +194,24 @@ class NoiseChoice(NamedTuple):
         def surplus(log_shot):
             return np.log(self.excess(self.speckle(np.full_like(shot, np.exp(log_shot)))))
 
-        if surplus(_LOG_SHOT[1]) <= 0.0:
+        sought = of_each <= _LIKELY
+        if sought.all() and surplus(_LOG_SHOT[1]) <= 0.0:
             return independent, infinite, "The residuals of a frame scatter less alike than those of independent noise."
-        if surplus(_LOG_SHOT[0]) >= 0.0:
+        if sought.all() and surplus(_LOG_SHOT[0]) >= 0.0:
             speckle, none = self.speckle(0.0 * shot), 0.0 * shot
             if self.chance(speckle) > _LEVEL:
                 return speckle, none, "The residuals scatter as speckles make them without any shot noise."
-            return (
-                speckle,
-                none,
-                f"The residuals of a frame scatter {self.excess(speckle):.2g} times as much as speckles make them without "
-                "any shot noise: something moves whole frames, or the model misses something. The errors may be too small.",
-            )
+            return speckle, none, _too_alike("The residuals", self.excess(speckle))
         if len(self.groups) > 1:
-            fitted = self._of_groups(shot, of_each <= _LIKELY)
+            fitted = self._of_groups(shot, sought)
+            speckle = self.speckle(fitted)
+            worst = int(np.argmin(self.chances(speckle)))
+            if fitted[self.groups[worst]].min() < _NO_SHOT and self.chances(speckle)[worst] <= _LEVEL:
+                return (
+                    speckle,
+                    fitted,
+                    _too_alike("Of some q or files the residuals", self.excess(speckle, self.groups[worst])),
+                )
         else:
             fitted = np.full_like(shot, np.exp(brentq(surplus, *_LOG_SHOT, xtol=1e-3)))
         if replaced:
