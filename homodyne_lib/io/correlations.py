@@ -166,6 +166,8 @@ def refuse_contradictions(fields: Mapping[str, object], c2_shape: tuple[int, ...
         raise InputError(refusal)
     if frames.dtype.kind not in "iu":
         raise InputError(f"frames must be whole numbers; they are of the type {frames.dtype}, and begin {frames[:3]}.")
+    if frames.size and frames[0] < 1:
+        raise InputError(f"frames must be counted from 1; the first is {frames[0]}.")
     falls = np.flatnonzero(frames[1:] <= frames[:-1])
     if falls.size:
         raise InputError(f"frames must be numbers that rise; {frames[falls[0] + 1]} follows {frames[falls[0]]}.")

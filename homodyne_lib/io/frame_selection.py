@@ -53,7 +53,7 @@ def select_frames(
     Parameters
     ----------
     frames : sequence of int
-        Numbers of the frames that exist, rising from 1, n of them; the last is that of the data.
+        Numbers of the frames that exist, at least 1 and rising; the last is that of the data.
     start_frame, end_frame : int
         First and last frame of the window, 1-based and inclusive; an end of -1 is the last frame.
     bad_frames : sequence of (int, int)
@@ -69,16 +69,18 @@ def select_frames(
     InputError
         When the window or a bad frame leaves the data, or fewer than three or more than a hundred thousand frames are left.
     """
-    n_frames = int(frames[-1]) if len(frames) else 0
-    last = n_frames if end_frame == -1 else end_frame
+    lowest, highest = (int(frames[0]), int(frames[-1])) if len(frames) else (1, 0)
+    last = highest if end_frame == -1 else end_frame
     window = f"the frame window {start_frame} to {end_frame}"
-    if start_frame < 1 or last > n_frames or start_frame >= last:
+    if start_frame < 1 or last > highest or start_frame >= last:
         raise InputError(
-            f"{window} does not lie in the data, which have {n_frames} frames; choose "
-            f"1 <= start_frame < end_frame <= {n_frames}, or -1 for the last frame."
+            f"{window} does not lie in the data, which have the frames {lowest} to {highest}; choose "
+            f"1 <= start_frame < end_frame <= {highest}, or -1 for the last frame."
         )
-    if last - start_frame + 1 > _MAX_FRAMES:
-        raise InputError(f"{window} of {n_frames} frames holds more than {_MAX_FRAMES}; choose a shorter one.")
+    if last - max(start_frame, lowest) + 1 > _MAX_FRAMES:
+        raise InputError(
+            f"{window} of the frames {lowest} to {highest} holds more than {_MAX_FRAMES}; choose a shorter one."
+        )
     if last - start_frame + 1 < _MIN_FRAMES:
         raise InputError(f"{window} holds fewer than {_MIN_FRAMES} frames; choose a longer one.")
     # Of a range only the window becomes numbers in memory: a damaged header may speak of more than fit.
@@ -86,10 +88,10 @@ def select_frames(
     within = np.asarray(frames[begin : bisect_right(frames, last)])
     kept = np.ones(within.size, dtype=bool)
     for first, final in bad_frames:
-        if not 1 <= first <= final <= n_frames:
+        if not 1 <= first <= final <= highest:
             raise InputError(
-                f"bad_frames has {first if first == final else f'{first}:{final}'}, but the data have the frames 1 to "
-                f"{n_frames}; list frames that there are."
+                f"bad_frames has {first if first == final else f'{first}:{final}'}, but the data have the frames {lowest} to "
+                f"{highest}; list frames that there are."
             )
         kept &= (within < first) | (within > final)
     require_frames(within[kept], f"{window} without missing and bad frames")

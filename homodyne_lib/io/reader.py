@@ -25,7 +25,6 @@ from homodyne_lib.io.input_files import InputError, file_sha256
 from homodyne_lib.io.repeats import Header, compare_dt, compare_gap, joined, paths_of, require_alike
 from homodyne_lib.io.wavevectors import Wavevectors, rings_wanted
 from homodyne_lib.model.bins import Bins
-from homodyne_lib.model.frames import frame_offsets
 
 __all__ = ["read_two_time", "two_time_headers"]
 
@@ -62,8 +61,8 @@ def read_two_time(
     dt : float
         Time between consecutive frames; what the file states is only compared with it [s].
     start_frame, end_frame : int
-        First and last frame, inclusive; an end of -1 is the last. Frames are counted from 1 at the first one of the file,
-        in a canonical file with those that are missing there.
+        First and last frame, inclusive; an end of -1 is the last. Frames are counted from 1 at the first one of the file; in
+        a canonical file they are its frame numbers.
     bad_frames : sequence of (int, int)
         First and last frame of each range to leave out, counted alike.
     stator_rotor_gap : float, optional
@@ -227,11 +226,11 @@ def _select_bins(
 def _select_rows(
     catalogue: Catalogue, matrix: Matrix, start_frame: int, end_frame: int, bad_frames: Sequence[tuple[int, int]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the frames: their rows of the matrices, from 0, and their numbers as the table counts them, shape (n_t,)."""
+    """Choose the frames: their rows of the matrices, from 0, and their numbers, shape (n_t,)."""
     if catalogue.header is None:
         rows = select_frames(range(1, matrix.shape[-1] + 1), start_frame, end_frame, bad_frames)
         return rows, rows + 1
-    numbers = frame_offsets(catalogue.header["frames"]) + 1
+    numbers = catalogue.header["frames"]
     rows = select_frames(numbers, start_frame, end_frame, bad_frames)
     return rows, numbers[rows]
 

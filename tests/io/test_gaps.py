@@ -149,17 +149,19 @@ def test_bad_frames_leave_a_gap_and_true_times(tmp_path, layout):
     assert two_time_headers(tmp_path / "file.h5", wavevector_q=0.01, **options)[0] == (3, 5)
 
 
-def test_a_window_of_a_canonical_file_counts_the_frames_that_are_missing_there(tmp_path):
+def test_a_window_of_a_canonical_file_is_of_its_frame_numbers(tmp_path):
     record = make_record(n_t=6, frames=np.array([11, 12, 15, 16, 17, 20]), sigma=np.ones(3))
     write_correlations(tmp_path / "c2.h5", record)
     np.testing.assert_array_equal(read_correlations(tmp_path / "c2.h5").frames, record.frames)
-    actual = read_two_time(tmp_path / "c2.h5", **SELECTION, start_frame=2, end_frame=7, bad_frames=((3, 3), (6, 6)))
+    actual = read_two_time(
+        tmp_path / "c2.h5", **SELECTION, start_frame=12, end_frame=17, bad_frames=((13, 13), (16, 16))
+    )
     np.testing.assert_array_equal(actual.frames, [12, 15, 17])
     np.testing.assert_array_equal(actual.c2, record.c2[:, [1, 2, 4]][:, :, [1, 2, 4]])
-    with pytest.raises(InputError, match="window 1 to 11 does not lie in the data, which have 10 frames"):
-        read_two_time(tmp_path / "c2.h5", **SELECTION, end_frame=11)
+    with pytest.raises(InputError, match="window 1 to 21 does not lie in the data, which have the frames 11 to 20"):
+        read_two_time(tmp_path / "c2.h5", **SELECTION, end_frame=21)
     with pytest.raises(InputError, match="leaves 1 of the at least 3 frames"):
-        read_two_time(tmp_path / "c2.h5", **SELECTION, start_frame=2, end_frame=4)
+        read_two_time(tmp_path / "c2.h5", **SELECTION, start_frame=12, end_frame=14)
 
 
 def lost(c2, frames, value):

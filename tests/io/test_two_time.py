@@ -225,11 +225,11 @@ def test_a_window_is_one_based_and_inclusive(tmp_path, layout, start, end, rows)
 @pytest.mark.parametrize(
     ("start", "end", "told"),
     [
-        (0, -1, "window 0 to -1 .* 7 frames"),
-        (1, 8, "window 1 to 8 .* 7 frames"),
-        (5, 5, "window 5 to 5 .* 7 frames"),
-        (6, 2, "window 6 to 2 .* 7 frames"),
-        (1, -2, "window 1 to -2 .* 7 frames"),
+        (0, -1, "window 0 to -1 .* frames 1 to 7"),
+        (1, 8, "window 1 to 8 .* frames 1 to 7"),
+        (5, 5, "window 5 to 5 .* frames 1 to 7"),
+        (6, 2, "window 6 to 2 .* frames 1 to 7"),
+        (1, -2, "window 1 to -2 .* frames 1 to 7"),
         (6, -1, "window 6 to -1 holds fewer than 3 frames"),
     ],
 )

@@ -76,7 +76,7 @@ BAD = {
     "endless": (
         endless,
         {},
-        "the frame window 1 to -1 of 1000000000 frames holds more than 100000; choose a shorter one.",
+        "the frame window 1 to -1 of the frames 1 to 1000000000 holds more than 100000; choose a shorter one.",
     ),
     "text": (lambda path: path.write_text("q,phi"), {}, "this is not an HDF5 file"),
     "long name": (lambda path: None, {"file": "x" * 300}, "the file cannot be read (File name too long)"),
@@ -114,6 +114,13 @@ def test_shards_that_a_short_record_cannot_have_are_the_fault_of_its_row(rest):
     found = survey.answer(row(rest))
     assert plan.fault_of(row(rest), found, N_FRAMES // 2) is None
     assert f"shards = {N_FRAMES} does not fit {N_FRAMES} frames" in plan.fault_of(row(rest), found, N_FRAMES)
+
+
+def test_too_few_frames_for_an_estimate_of_the_noise_are_the_fault_of_their_row(rest):
+    short = row(rest, end_frame=16)
+    fault = plan.fault_of(short, survey.answer(short), "auto")
+    assert fault == f"{rest}: noise cannot be estimated from 16 frames; at least 17 are needed."
+    assert plan.fault_of(row(rest), survey.answer(row(rest, end_frame=17)), "auto") is None
 
 
 def test_more_pairs_than_can_be_analysed_are_the_fault_of_their_row(rest):

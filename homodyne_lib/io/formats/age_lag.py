@@ -13,6 +13,7 @@ import numpy as np
 
 from homodyne_lib.io.formats.catalogue import StoredMatrix
 from homodyne_lib.io.hdf5 import File, InputError, get_dataset, read_numbers
+from homodyne_lib.prepare.entry_noise import LEAST_FRAMES
 
 __all__ = ["AgeLagAxes", "AgeLagMatrix", "read_axes"]
 
@@ -94,9 +95,15 @@ class AgeLagMatrix(StoredMatrix):
         """
         n, n_frames = window.stop - window.start, self.axes.n_frames
         if n > self.axes.n_lags:
+            most = self.axes.n_lags
+            window = (
+                f", or choose a window of at most {most} frames (start_frame, end_frame)"
+                if most >= LEAST_FRAMES
+                else ""
+            )
             raise InputError(
-                f"{self.name} has single pairs of frames up to a lag of {self.axes.n_lags - 1} frames, and averages beyond; "
-                f"{_AGAIN}, or choose a window of at most {self.axes.n_lags} frames (start_frame, end_frame)."
+                f"{self.name} has single pairs of frames up to a lag of {most - 1} frames, and averages beyond; {_AGAIN}"
+                f"{window}."
             )
         cells = get_dataset(self.file, self.name)[(*self.before, slice(n_frames - 1), slice(n))]
         half, empty = np.zeros((n, n), dtype=cells.dtype), np.ones(cells.shape, dtype=bool)
