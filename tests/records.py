@@ -20,7 +20,7 @@ SELECTION = {"wavevector_q": 0.01, "dt": 0.1}  # fits the record below
 
 def make_record(n_phi: int = 3, n_t: int = 7, dtype: str = "f8", **changes: object) -> Correlations:
     """A record of random symmetric matrices; the raw diagonal is that of c2."""
-    half = 1 + np.random.default_rng(7).random((n_phi, n_t, n_t))
+    half = 0.5 + 0.2 * np.random.default_rng(7).random((n_phi, n_t, n_t))
     c2 = (half + half.transpose(0, 2, 1)).astype(dtype)
     record = Correlations(
         c2=c2,

@@ -100,6 +100,7 @@ def write_results(folder, mode, detected=None, phi=PHI, n_shards=1, rings=(Q,), 
             "degrees_of_freedom": 4,
             "p_value": 0.99,
             "detected": detected,
+            "direction_open": False,
             "sentence": "A sentence.",
         }
     write_json(folder / "nlsq.json", nlsq)

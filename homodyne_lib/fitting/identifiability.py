@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 from scipy.special import fdtrc
@@ -15,7 +17,7 @@ from homodyne_lib.model.plurals import plural
 from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.model.scaling import per_angle_scaling
 
-__all__ = ["THREE_SIGMA", "degeneracies", "known_together", "lacks_angles", "parts_of_rate", "scaling_test"]
+__all__ = ["THREE_SIGMA", "degeneracies", "direction_is_open", "known_together", "parts_of_rate", "scaling_test"]
 
 THREE_SIGMA = 0.0027
 """Chance that a normal number is more than three standard deviations from its mean; the level of the F tests."""
@@ -49,7 +51,7 @@ def degeneracies(problem: Problem, params, names, covariance, fixed=()) -> list[
     list of str
         Sentences; empty where nothing is wrong.
     """
-    return [*_flat_power_laws(params, names, covariance), *_short_of_data(problem, params, "phi0" in fixed)]
+    return [*_flat_power_laws(params, names, covariance), *_short_of_data(problem, params, fixed)]
 
 
 def known_together(params, names, covariance) -> tuple[list[int], list[list[str]]]:
@@ -92,9 +94,10 @@ def _flat_power_laws(params, names, covariance) -> list[str]:
     sentences = []
     for k in flat:
         amplitude, offset, rate = parts_of_rate(names[k])
+        near = "is compatible with 0" if covariance[k, k] > 0 else "is near 0"
         sentences.append(
-            f"{names[k]} = {params[k]:.3g} is compatible with 0, where {amplitude} and {offset} act alike: only "
-            f"{rate} itself, not its two parts, is determined."
+            f"{names[k]} = {params[k]:.3g} {near}, where {amplitude} and {offset} act alike: only {rate} itself, not its two "
+            "parts, is determined."
         )
     for *others, last in correlated:
         sentences.append(
@@ -109,9 +112,9 @@ def _same_direction(phi) -> np.ndarray:
     return np.abs(nearest_image(["phi0"], phi[:, None] - phi, 0.0)) < _ALIKE
 
 
-def lacks_angles(problem: Problem) -> bool:
-    """Whether the angles cannot tell the size of a shear rate from its direction phi0."""
-    return problem.model.has_flow and _directions(problem)[0] < _FEW_ANGLES
+def direction_is_open(problem: Problem, told: Container[str]) -> bool:
+    """Whether the angles cannot tell the size of a shear rate from its direction phi0, and phi0 is not among what is told."""
+    return problem.model.has_flow and "phi0" not in told and _directions(problem)[0] < _FEW_ANGLES
 
 
 def _directions(problem) -> tuple[int, int]:
@@ -121,16 +124,17 @@ def _directions(problem) -> tuple[int, int]:
     return int(angles.size - np.sum(np.tril(_same_direction(angles), -1).any(axis=1))), angles.size
 
 
-def _short_of_data(problem, params, direction_is_held) -> list[str]:
+def _short_of_data(problem, params, fixed) -> list[str]:
     experiment = problem.experiment
     n_phi, last = experiment.phi.size, experiment.time.size - 1
     sentences = []
-    if lacks_angles(problem) and not direction_is_held:
+    if direction_is_open(problem, fixed):
         directions, n_angles = _directions(problem)
         alike = " (those 180 deg apart are one)" if directions < n_angles else ""
         sentences.append(
             f"{plural(directions, 'angle')}{alike} cannot tell the size of the shear rate from its direction "
-            f"phi0; {_FEW_ANGLES} or more can."
+            f"phi0; {_FEW_ANGLES} or more can. Other flows fit as well: hold phi0 (fixed), or bound it (bounds) where it is "
+            "known."
         )
     # First frame with last, and the last two with each other.
     ends = experiment.model_layout(experiment.time, np.array([0, last - 1]), np.array([last, last]))

@@ -21,6 +21,8 @@ _USUAL = 3.0  # values beyond this factor from the median are unusual, unless no
 _SPREADS = 50.0  # robust standard deviations that noise may add
 # Photon counting gives no larger value: where one more pair of photons changes an entry so much, most entries are 0, and such
 # matrices are refused.
+# A median of c2 outside is noted. It is 1 where the decay is short, and 1 + contrast where there is none.
+_USUAL_MIDDLE = (0.9, 1.5)
 _IMPOSSIBLE = 100.0  # times the median
 
 
@@ -186,12 +188,13 @@ def value_notes(record: Correlations) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        On values far from all others of their angle, and on angles with the same values.
+        On values far from all others of their angle, on angles with the same values, and on a baseline that is hardly 1.
     """
-    notes = []
+    notes, middles = [], []
     count, distance, worst = 0, 0.0, ""
     for number, matrix in enumerate(record.c2):
         middle, spread = _middle(matrix)
+        middles.append(middle)
         far = (matrix > _USUAL * middle + _SPREADS * spread) | (matrix < middle / _USUAL - _SPREADS * spread)
         rows, columns = np.nonzero(np.triu(far, 1))
         count += rows.size
@@ -207,6 +210,12 @@ def value_notes(record: Correlations) -> tuple[str, ...]:
         notes.append(
             f"{count} values of c2 lie far from the others at their angle, and were used as they are. The farthest is "
             f"{worst}; bad_frames leaves out frames."
+        )
+    apart = int(np.argmax(np.abs(np.subtract(middles, 1.0))))
+    if not _USUAL_MIDDLE[0] < middles[apart] < _USUAL_MIDDLE[1]:
+        notes.append(
+            f"The median of c2 at {record.bins.named(apart)} is {middles[apart]:.3g}. Correlations fall to 1, and what is left "
+            "above 1 is taken for noise that does not change: if something was added to c2, or c2 was scaled, undo it."
         )
     for k, matrix in enumerate(record.c2):
         twin = next((j for j in range(k) if _same(record.c2[j], matrix)), None)
@@ -238,8 +247,8 @@ def _middle(matrix: np.ndarray) -> tuple[float, float]:
 
 
 def _check_baseline(record: Correlations) -> None:
-    """Refuse matrices whose middle value is too near 0 for correlations that decay to 1."""
-    lowest = PARAMETERS["offset"].lower
+    """Refuse matrices whose middle value is too near 0, or too large, for correlations that decay to 1."""
+    lowest, highest = PARAMETERS["offset"].lower, PARAMETERS["offset"].upper + PARAMETERS["contrast"].upper
     for k, matrix in enumerate(record.c2):
         middle, _ = _middle(matrix)
         if abs(middle) < lowest:
@@ -247,4 +256,9 @@ def _check_baseline(record: Correlations) -> None:
                 f"c2 seems to be stored without its baseline of 1, as c2 - 1: its median at {record.bins.named(k)} is "
                 f"{middle:.3g}. Add 1 to the values and write them with homodyne_lib.write_c2, or set the format to matlab "
                 "if MATLAB wrote the file."
+            )
+        if middle > highest:
+            raise InputError(
+                f"c2 has the median {middle:.3g} at {record.bins.named(k)}, and correlations of intensities lie between 1 and "
+                "2: divide by the mean intensities, and write the values with homodyne_lib.write_c2."
             )

@@ -50,6 +50,8 @@ class FlowTest:
     degrees_of_freedom : int
     p_value : float
     detected : bool
+    direction_open : bool
+        Whether the angles are too few to tell the size of the shear rate from its direction, so that other flows fit as well.
     sentence : str
     """
 
@@ -58,6 +60,7 @@ class FlowTest:
     degrees_of_freedom: int
     p_value: float
     detected: bool
+    direction_open: bool
     sentence: str
 
 

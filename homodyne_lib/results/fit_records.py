@@ -199,7 +199,9 @@ def _pixels_note(calibration: NoiseCalibration, bin_pixels: ArrayLike | None) ->
     )
 
 
-def flow_test(chi2_at_rest: float, laminar: NlsqFit, n_more: int, n_frames: int) -> FlowTest:
+def flow_test(
+    chi2_at_rest: float, laminar: NlsqFit, n_more: int, n_frames: int, direction_open: bool = False
+) -> FlowTest:
     """Ask whether the data need a flow at all, under the least favourable correlation of the noise.
 
     The drop of χ² from the static to the laminar fit is measured in residual variances. Entries of c2 that share a frame
@@ -215,6 +217,7 @@ def flow_test(chi2_at_rest: float, laminar: NlsqFit, n_more: int, n_frames: int)
     n_more : int
         Free parameters that the flow adds; a flow whose parameters are all held counts as one.
     n_frames : int
+    direction_open : bool
 
     Returns
     -------
@@ -232,6 +235,7 @@ def flow_test(chi2_at_rest: float, laminar: NlsqFit, n_more: int, n_frames: int)
         degrees_of_freedom=freedom,
         p_value=p_value,
         detected=detected,
+        direction_open=direction_open,
         sentence=(
             f"{verdict}: against a fit without flow χ² falls by {delta:.3g} residual variances, by {effective:.2g} if "
             f"pairs that share a frame count once (p = {p_value:.2g} for {plural(freedom, 'more parameter')})."

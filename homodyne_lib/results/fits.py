@@ -194,9 +194,10 @@ class Fit(Shown, JsonFile):
 
     @property
     def sound(self) -> bool:
-        """Whether it converged, residuals are noise, and fits and parts agree."""
+        """Whether it converged, residuals are noise, fits and parts agree, and no other flow fits as well."""
         disagree = any(test is not None and test.rejected for test in (self.agreement, self.parts))
-        return self.converged and not self.misfit.detected and not disagree
+        other_flows = self.flow_test is not None and self.flow_test.direction_open
+        return self.converged and not (self.misfit.detected or disagree or other_flows)
 
     @property
     def values(self) -> dict[str, float]:

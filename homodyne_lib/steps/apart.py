@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from homodyne_lib.fitting.identifiability import lacks_angles
+from homodyne_lib.fitting.identifiability import direction_is_open
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
@@ -162,7 +162,7 @@ def _alone(record: Correlations, data: Compressed, quantiles: QuantileScaling, s
             quoted, covariance = weighted.fit, calibrated.covariance
     part = _rates(problem.names, quoted, covariance, fit.curves, time, record.dt, found.reduced_chi2)
     # Of a flow and its mirror image, which fit alike, each part may have another.
-    if "phi0" in fixed or "phi0" in settings.bounds or not lacks_angles(problem):
+    if not direction_is_open(problem, {*fixed, *settings.bounds}):
         return part
     return replace(part, known=[curve for curve in part.known if curve != "gamma_dot"])
 

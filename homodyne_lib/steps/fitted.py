@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from homodyne_lib.fitting.identifiability import direction_is_open
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
@@ -86,8 +87,9 @@ def fitted(
             chi2 = fit(at_rest, max(starts, 1), fixed=held, bounds=limits)[1].chi2
         else:
             chi2 = make_problem(data, per_angle, at_rest, record).cost(at_rest.vector(held))
+        is_open = direction_is_open(problem, {*fixed, *bounds})
         n_more = len({*model.names} - {*at_rest.names} - {*fixed})
-        result = replace(result, flow_test=flow_test(chi2, found, n_more, len(record.frames)))
+        result = replace(result, flow_test=flow_test(chi2, found, n_more, len(record.frames), is_open))
         progress(result.flow_test.sentence)
     # A shape in the residuals may go with other frames; what the data leave open does not.
     if result.misfit.detected:

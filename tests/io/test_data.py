@@ -11,6 +11,7 @@ import pytest
 from records import SELECTION, WRITERS, assert_same, make_record, read_rows
 
 from homodyne_lib.io.canonical_file import CANONICAL, read_correlations, write_correlations
+from homodyne_lib.io.completion import check_values, value_notes
 from homodyne_lib.io.correlations import InputError
 from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
 from homodyne_lib.io.formats.aps_u import write_aps_u
@@ -184,3 +185,25 @@ def test_texts_of_our_files_have_a_fixed_length(tmp_path):
             file.visititems(lambda _, node, nodes=nodes: nodes.append(node))
             texts = [node.attrs.get_id(key) for node in nodes for key in node.attrs]
             assert texts and not [text for text in texts if h5py.check_vlen_dtype(text.dtype) or text.dtype.kind == "O"]
+
+
+def test_a_baseline_that_is_not_one_is_noted_or_refused():
+    """A constant that was added has no part in any correlation, but errors would take it for noise that does not change."""
+    rng = np.random.default_rng(1)
+    good = 1.0 + 0.3 * np.exp(-np.abs(np.subtract.outer(np.arange(40), np.arange(40))) / 3.0)
+    good = good + 0.001 * rng.standard_normal((40, 40))
+    good = np.triu(good) + np.triu(good, 1).T
+
+    def record(c2):
+        return make_record(n_t=40, c2=np.repeat(c2[None], 3, axis=0), sigma=None)
+
+    def notes(c2):
+        check_values(record(c2))
+        return [note for note in value_notes(record(c2)) if "median" in note]
+
+    assert notes(good) == []
+    for added in (-0.2, 1.0):
+        (note,) = notes(good + added)
+        assert float(note.partition(" is ")[2].partition(". ")[0]) == pytest.approx(1.0 + added, abs=0.01)
+    with pytest.raises(InputError, match=r"has the median 1\.01e.03 at phi = -90 deg.*divide by the mean intensities"):
+        check_values(record(1000.0 * good))

@@ -120,7 +120,7 @@ def test_a_copy_under_another_angle_is_noted(tmp_path):
 @pytest.mark.parametrize("half", [np.triu, np.tril, np.asarray])
 def test_a_value_far_from_the_others_is_noted_with_its_place(tmp_path, value, half):
     # Noise of 1 % of the middle value: 50 of it are half the middle value, which lies at 1.
-    c2 = 1 + 0.001 * (make_record(2, 30).c2 - 3)
+    c2 = 1 + 0.005 * (make_record(2, 30).c2 - 1.2)
     c2[1, 4, 20] = c2[1, 20, 4] = value
     path = write_legacy(tmp_path / "file.h5", dict(enumerate(map(half, c2), 1)), [0.01] * 2, [0.0, 45.0])
     record = read_two_time(path, **SELECTION)

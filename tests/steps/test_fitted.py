@@ -44,3 +44,14 @@ def test_what_is_said_of_the_diffusion_holds_without_flow_too(record, held, boun
     assert fit.flow_test.degrees_of_freedom == n_more
     assert fit.flow_test.delta_chi2 == pytest.approx((chi2[0] - chi2[1]) / fit.reduced_chi2, rel=1e-3)
     assert fit.flow_test.detected
+
+
+def test_a_flow_at_two_angles_may_be_quoted_only_where_its_direction_is_known():
+    """Two flows fit equally well, and no chain goes from one to the other."""
+    how = {"n_frames": 60, "pixels": 2000, "modes": 3, "counts": 1.0, "seed": 2}
+    truth = dict(zip(TRUTH, (5000.0, -0.5, 500.0, 1e-3, -0.3, 1e-4, 3.0), strict=True))
+    record = hd.simulate(truth, [0.0, 60.0], q=0.0054, dt=0.1, stator_rotor_gap=2e6, **how)
+    for told, sound in (({}, False), ({"fixed": {"phi0": 3.0}}, True), ({"bounds": {"phi0": [-20.0, 20.0]}}, True)):
+        fit = hd.fit(record, "laminar_flow", starts=16, **told)
+        assert fit.flow_test.detected and fit.sound == sound, told
+        assert any("Other flows fit as well" in warning for warning in fit.warnings) == ("fixed" not in told)

@@ -45,7 +45,7 @@ BAD = {
     "declared": (
         {},
         edited(declare),
-        "the frame window 1 to -1 of 1000000000 frames holds more than 100000; choose a shorter one.",
+        "the frame window 1 to -1 of the frames 1 to 1000000000 holds more than 100000; choose a shorter one.",
     ),
     "billion": (
         {"format": "speckle-sim"},

@@ -578,6 +578,21 @@ def test_the_methods_tell_whether_frames_were_merged(flowing, monkeypatch, merge
     assert words in methods_text(replace(results, fit=fit))
 
 
+def test_fits_that_leave_nothing_to_compare_do_not_agree(flowing):
+    results = Dataset.read("flowing", paths_in(flowing))
+    agreement = SimpleNamespace(p_value=1.0, degrees_of_freedom=0, rejected=False)
+    said = belief(replace(results, fit=replace(results.fit, agreement=agreement)))
+    assert "leave nothing to compare" in said and "agree" not in said
+
+
+def test_a_direction_that_was_held_is_not_found(flowing):
+    results = Dataset.read("flowing", paths_in(flowing))
+    assert "which was held" not in outcome(results)
+    posterior = results.posterior
+    chains = posterior.chains | {"phi0": np.full_like(posterior.chains["phi0"], 3.0)}
+    assert "which was held" in outcome(replace(results, posterior=replace(posterior, chains=chains)))
+
+
 FOUND = MisfitReport(True, {}, np.zeros(0), np.zeros(0, dtype=int), "A sentence.")
 
 

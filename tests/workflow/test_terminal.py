@@ -103,6 +103,18 @@ def test_a_job_that_is_tried_again_and_succeeds_has_no_fault(terminal, tmp_path,
     assert lines(terminal)[-1] == ""
 
 
+def test_the_report_of_an_earlier_run_of_what_failed_now_is_not_named(terminal, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    terminal.datasets = ["a", "b"]
+    for name in terminal.datasets:
+        (tmp_path / "results" / name).mkdir(parents=True)
+        (tmp_path / "results" / name / "report.html").touch()
+    terminal.handle(started(1, "fit_nlsq", tmp_path / "job.log", dataset="a"))
+    terminal.handle(record(LogEvent.JOB_ERROR, jobid=1, rule_msg=None))
+    terminal.end(["a: D0 is outside"])
+    assert [line for line in lines(terminal) if "report.html" in line] == [str(tmp_path / "results/b/report.html")]
+
+
 def test_many_reports_are_named_together(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = [f"d{k}" for k in range(11)]

@@ -108,6 +108,12 @@ def test_foreign_text_acts_neither_on_a_terminal_nor_on_a_log(text, shown):
     one_line(text).encode("utf-8")
 
 
+def test_an_interval_narrower_than_its_error_has_digits_of_its_own():
+    """Of a distribution with a long tail: not 0 … 0."""
+    assert interval(0.57, 302.0, 1000.0, 12000.0).replace("\u00a0", " ") == "0 … 300"
+    assert interval(0.0123, 0.0456, 0.0, 4.0).replace("\u00a0", " ") == "0.012 … 0.046"
+
+
 def test_what_has_no_error_has_no_interval():
     assert interval(5.0, 5.0, 5.0, 0.0, "deg") == "–"
     assert alongside(5.0, 5.0, 0.0) == quantity(5.0, 0.0) == "5.000"

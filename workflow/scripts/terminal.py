@@ -228,8 +228,9 @@ class Terminal(logging.Handler):
         self.tell_reports()
 
     def tell_reports(self) -> None:
-        """Where the reports are."""
-        places = [Path("results") / name / "report.html" for name in self.datasets]
+        """Where the reports are, but for those of an earlier run of what has failed now."""
+        failed = {job.about.partition(" ")[0] for job, _ in self.failed.values()}
+        places = [Path("results") / name / "report.html" for name in self.datasets if name not in failed]
         there = [path.absolute() for path in places if path.is_file()]
         if len(there) > _REPORTS:
             there = [Path("results").absolute() / "*" / "report.html"]

@@ -110,7 +110,8 @@ def outcome(results: Dataset) -> str:
     elif found:
         text.append(
             f"The shear rate {RATE_SYMBOLS['gamma_dot']} is {_at_times(results, 'gamma_dot')} ({convention}); the flow "
-            rf"points to $\varphi_0$ = {estimate(results.draws['phi0'], 'deg')}."
+            rf"points to $\varphi_0$ = {estimate(results.draws['phi0'], 'deg')}"
+            f"{'' if 'phi0' in results.free else ', which was held'}."
         )
     else:
         test, limit = results.fit.flow_test, plain_number(np.quantile(results.average("gamma_dot"), 0.95), 2)
@@ -163,6 +164,9 @@ def _agreement(fit: Fit) -> str:
     """Whether two fits agree, as a part of a sentence; nothing where there is one."""
     if fit.agreement is None:
         return ""
+    if not fit.agreement.degrees_of_freedom:
+        nothing = "leave nothing to compare; the one in the metric is quoted"
+        return f" fits by least squares and in the metric of the noise {nothing};"
     agree = "**disagree**" if fit.agreement.rejected else "agree"
     return (
         f" fits by least squares and in the metric of the noise {agree} (p = {plain_number(fit.agreement.p_value, 2)}); the "

@@ -110,10 +110,14 @@ def quantity(value: float, error: float | None, unit: str = "") -> str:
 
 
 def interval(lower: float, upper: float, value: float, error: float, unit: str = "") -> str:
-    """Write an interval to the decimals and on the power of ten of ``quantity(value, error)``; a dash without an error."""
+    """Write an interval to the decimals and on the power of ten of ``quantity(value, error)``; a dash without an error.
+
+    Of a skewed distribution the interval may be narrower than the error; its decimals then follow from its own width.
+    """
     if not 0 < error < math.inf:
         return "–"
-    texts, power = _digits([lower, upper], max(abs(value), error), pdg_decimals(error)[1])
+    narrow = min(error, upper - lower) or error
+    texts, power = _digits([lower, upper], max(abs(value), error), pdg_decimals(narrow)[1])
     both = f"{_SPACE}…{_SPACE}".join(texts)
     return (f"({both}){power}" if power or unit else both) + _unit(unit)
 
