@@ -214,8 +214,8 @@ def value_notes(record: Correlations) -> tuple[str, ...]:
     apart = int(np.argmax(np.abs(np.subtract(middles, 1.0))))
     if not _USUAL_MIDDLE[0] < middles[apart] < _USUAL_MIDDLE[1]:
         notes.append(
-            f"The median of c2 at {record.bins.named(apart)} is {middles[apart]:.3g}. Correlations fall to 1, and what is left "
-            "above 1 is taken for noise that does not change: if something was added to c2, or c2 was scaled, undo it."
+            f"The median of c2 at {record.bins.named(apart)} is {middles[apart]:.3g}. Correlations fall to 1, and what is "
+            "left above 1 is taken for noise that does not change: if something was added to c2, or c2 was scaled, undo it."
         )
     for k, matrix in enumerate(record.c2):
         twin = next((j for j in range(k) if _same(record.c2[j], matrix)), None)
@@ -259,6 +259,6 @@ def _check_baseline(record: Correlations) -> None:
             )
         if middle > highest:
             raise InputError(
-                f"c2 has the median {middle:.3g} at {record.bins.named(k)}, and correlations of intensities lie between 1 and "
-                "2: divide by the mean intensities, and write the values with homodyne_lib.write_c2."
+                f"c2 has the median {middle:.3g} at {record.bins.named(k)}, and correlations of intensities lie between 1 "
+                "and 2: divide by the mean intensities, and write the values with homodyne_lib.write_c2."
             )
