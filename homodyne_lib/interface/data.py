@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from math import inf
 
 import numpy as np
@@ -78,8 +79,14 @@ def load(
     ValueError
         When the file, the selection or the values cannot be used.
     """
+    if not isinstance(path, (str, os.PathLike, Sequence)):
+        raise ValueError(f"path is {path!r}; give the file, or files of repeats.")
     check_geometry(q, dt, stator_rotor_gap)
+    if q_tolerance != 0:
+        check_number(0.0, 1.0, q_tolerance=q_tolerance)
     check_pairs(phi_ranges=phi_ranges, bad_frames=bad_frames)
+    for frame in chain.from_iterable(bad_frames):
+        check_whole(1, bad_frames=frame)
     check_whole(1, start_frame=start_frame)
     check_whole(-1, end_frame=end_frame)
     check_choice("diagonal", diagonal, Correction)
@@ -148,7 +155,7 @@ def simulate(
     ValueError
         If parameters are no set of a model, a value cannot be used, or the gap is missing.
     """
-    check_geometry(q, dt, stator_rotor_gap)
+    check_geometry(q, dt, stator_rotor_gap, ranges=False)
     check_values(parameters=parameters)
     check_bounds(parameters)
     check_whole(1, pixels=pixels, modes=modes, n_frames=n_frames)

@@ -120,6 +120,8 @@ def check_shards(shards: Any, min_good_shards: Any) -> None:
 def check_values(**values: Mapping[str, Any] | None) -> None:
     """Refuse values by name that are no finite numbers, or no pairs of them if they are called bounds."""
     for name, given in values.items():
+        if given is not None and not isinstance(given, Mapping):
+            raise ValueError(f"{name} is {given!r}; give values by name, such as {{'D0': 1000.0}}.")
         for key, value in (given or {}).items():
             if not (_is_pair(value) if name == "bounds" else _is_number(value)):
                 wanted = "a pair of numbers" if name == "bounds" else "a finite number"
@@ -141,7 +143,7 @@ def check_pairs(**values: Any) -> None:
             raise ValueError(f"{name} is {value!r}; give a list of pairs of numbers, such as [(3, 5)].")
 
 
-def check_geometry(q: Any, dt: Any, stator_rotor_gap: Any) -> None:
+def check_geometry(q: Any, dt: Any, stator_rotor_gap: Any, *, ranges: bool = True) -> None:
     """Refuse wavevectors, a time step or a gap that are no positive numbers, or numbers in another unit.
 
     Parameters
@@ -152,6 +154,8 @@ def check_geometry(q: Any, dt: Any, stator_rotor_gap: Any) -> None:
         [s]
     stator_rotor_gap : float or None
         [Å]
+    ranges : bool
+        Whether q may be chosen by a range.
 
     Raises
     ------
@@ -160,6 +164,8 @@ def check_geometry(q: Any, dt: Any, stator_rotor_gap: Any) -> None:
     each = [*q] if _is_list(q) else [q]
     if not each or not all((_is_number(one) and one > 0) or (_is_pair(one) and 0 < one[0] < one[1]) for one in each):
         raise ValueError(f"q is {q!r}; give a number above 0 [1/Å], or a list of numbers and of ranges (low, high).")
+    if not ranges and not all(map(_is_number, each)):
+        raise ValueError(f"q is {q!r}; there is no q to choose from: give numbers, not a range.")
     check_number(0.0, math.inf, dt=dt)
     values = [("q", "q", one) for one in numbers_of(q)] + [("dt", "dt", dt)]
     if stator_rotor_gap is not None:

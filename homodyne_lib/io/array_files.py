@@ -6,6 +6,8 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Real
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -60,6 +62,11 @@ def write_c2(
     from homodyne_lib.io.completion import check_values, complete_matrix, filled_diagonals, value_notes
     from homodyne_lib.io.correlations import Correlations
 
+    for name, value in (("dt", dt), ("stator_rotor_gap", 1.0 if stator_rotor_gap is None else stator_rotor_gap)):
+        if not isinstance(value, Real):
+            raise InputError(f"{name} is {value!r}; give a number.")
+    if Path(path).is_dir():
+        raise InputError(f"{path} is a folder; give the file to write.")
     if isinstance(c2, np.ma.MaskedArray) and np.any(c2.mask):
         raise InputError("c2 has masked entries; leave out their frames, and give the numbers of the others in frames.")
     stack, angles = np.asarray(c2), np.atleast_1d(np.asarray(phi, dtype=np.float64))

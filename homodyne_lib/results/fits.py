@@ -290,4 +290,6 @@ class Fit(Shown, JsonFile):
     def _notes(self) -> list[str]:
         flow = [test.sentence for test in (self.agreement, self.flow_test, self.parts) if test is not None]
         rates = [] if self.is_static else [f"Shear rates: {convention_in_words(self.shear_convention)}."]
+        if self.calibration is None and self.made_from is None:
+            rates.append("Calibrated errors are in calibration.json: fit.with_calibration(Calibration.read(path)).")
         return [*flow, *rates, *(f"Warning: {text}" for text in self.warnings)]

@@ -77,12 +77,19 @@ SKEW = 1 + np.arange(49.0).reshape(7, 7)
         (np.where(C2 == C2[1, 2, 4], np.nan, C2), {}, "first is nan at phi = 45 deg, frames 3 and 5"),
         (C2, {"q": 0}, "q must be positive and finite; it is 0.0"),
         (C2, {"dt": -1}, "dt must be positive"),
+        (C2, {"dt": None}, "dt is None; give a number"),
         (C2, {"stator_rotor_gap": np.inf}, "stator_rotor_gap must be positive and finite"),
         (C2, {"frames": np.arange(6)}, "7 frames|6 frames"),
         (C2, {"frames": np.arange(7.0)}, "frames has the type float64"),
+        (C2, {"frames": np.arange(7)}, "frames must be counted from 1; the first is 0"),
     ],
 )
 def test_arrays_that_cannot_be_used_are_refused_and_leave_no_file(tmp_path, c2, changes, told):
     with pytest.raises(InputError, match=told):
         homodyne_lib.write_c2(tmp_path / "a.h5", c2, **{"phi": [0, 45, 90], "q": 0.01, "dt": 0.1} | changes)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_no_file_to_write(tmp_path):
+    with pytest.raises(InputError, match="is a folder; give the file to write"):
+        homodyne_lib.write_c2(tmp_path, C2, phi=[0, 45, 90], q=0.01, dt=0.1)
