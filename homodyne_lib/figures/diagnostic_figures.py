@@ -49,7 +49,7 @@ def corner(
     draws : mapping of str to ndarray, shape (n_draws,)
         Parameters that vary.
     fit : mapping of str to float
-        Fitted values.
+        Fitted values; one that lies far from all draws is outside the panels.
     truth : mapping of str to float, optional
         Of a simulation.
 
@@ -61,7 +61,7 @@ def corner(
     names = list(draws)
     scales = {name: _scale(values) for name, values in draws.items()}
     marks = [(fit, CYCLE["fit"], "-"), (truth or {}, CYCLE["truth"], "--")]
-    limits = {name: _limits([*draws[name], *(known[name] for known, *_ in marks if name in known)]) for name in names}
+    limits = {name: _limits(draws[name], [known[name] for known, *_ in marks if name in known]) for name in names}
     before, beyond, gap = 0.66, 0.08, 0.09  # [inch]
     side = min((WIDTH - before - beyond + gap) / len(names) - gap, 1.1)
     width = before + beyond + len(names) * (side + gap) - gap
@@ -92,9 +92,11 @@ def corner(
     return figure
 
 
-def _limits(values) -> tuple[float, float]:
-    """Smallest and largest value with a margin."""
-    low, high = np.min(values), np.max(values)
+def _limits(draws, marks) -> tuple[float, float]:
+    """Smallest and largest value with a margin; marks far from all draws, which would press these together, are left out."""
+    low, high = np.min(draws), np.max(draws)
+    near = [mark for mark in marks if low - (high - low) <= mark <= high + (high - low)]
+    low, high = min([low, *near]), max([high, *near])
     return low - 0.05 * (high - low), high + 0.05 * (high - low)
 
 

@@ -171,14 +171,19 @@ def thumbnail(matrix, time, curves: Sequence[np.ndarray]) -> Figure:
         axes.plot(time, np.median(draws, axis=0), color=CYCLE["guide"], lw=1)
         axes.set(xscale="log", xlim=(time[0], time[-1]), ylim=(0, None))
         top = axes.get_ylim()[1]
-        axes.set_yticks([top], [f"{top:.2g}".replace("e+0", "e")], size=_SMALL)
-        axes.set_xticks([time[0], time[-1]], [f"{time[0]:.2g}", f"{time[-1]:.2g} s"], size=_SMALL)
+        axes.set_yticks([top], [_short(top)], size=_SMALL)
+        axes.set_xticks([time[0], time[-1]], [_short(time[0]), f"{_short(time[-1])} s"], size=_SMALL)
         for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
             label.set_ha(side)
         axes.tick_params(length=1.5, pad=1)
         axes.minorticks_off()
     panels[0].set(xticks=[], yticks=[])
     return figure
+
+
+def _short(number: float) -> str:
+    """Two digits, without an exponent between 0.0001 and 100,000, where there is room for few letters."""
+    return f"{float(f'{number:.2g}'):.6g}".replace("e-0", "e-") if number < 1e5 else f"{number:.2g}".replace("e+0", "e")
 
 
 @styled

@@ -23,6 +23,9 @@ __all__ = ["NlsqFit", "fit_nlsq", "summarise"]
 _SEARCH_TOLERANCE = 1e-6
 _SEARCH_EVALUATIONS = 60  # of a descent of the search; what comes near the best descends further
 _SEARCH_FINENESS = 6  # of the nodes on which the space is searched
+# Errors of independent noise, the smallest there are, from which a contrast is seen. A search finds the decay that noise
+# resembles most, at the angle where it does.
+_SEEN = 4.0
 _NEAR_BEST = 0.01  # minima of the search whose cost is higher by less than this share descend on the fine nodes too
 _FINENESS = (32, 48)  # of nodes, one after the other, where the fit's own are too coarse
 _LEAST_CHI2 = 1e-12  # for a pair of frames [σ²]
@@ -247,6 +250,14 @@ def _warnings(
     if np.any(np.asarray(contrast) <= 0):
         sentences.append(
             "The contrast of an angle is not positive: the data show no decay there that the model describes."
+        )
+    spread = problem.scaling.expand_covariance(covariance[len(problem.names) :, len(problem.names) :])
+    error = np.sqrt(np.maximum(np.diag(spread)[: len(contrast)], 0.0))
+    if np.all((error > 0.0) & (np.abs(contrast) < _SEEN * error)):
+        k = int(np.argmax(np.abs(contrast) / error))
+        sentences.append(
+            f"No speckle contrast is seen at any angle: the clearest is {contrast[k]:.2g} ± {error[k]:.1g}. Rates are then "
+            "those of the noise; look at the counts, at q and at the time between frames."
         )
     if is_too_high(problem, equations.coefficients):
         sentences.append(

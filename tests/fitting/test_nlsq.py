@@ -177,6 +177,16 @@ def test_known_degeneracies_are_named(changes, words):
     assert any(words in warning for warning in fit.warnings), fit.warnings
 
 
+def test_a_record_without_contrast_is_told():
+    """Photons alone: any decay fits."""
+    c2, phi = white_noise_data("static", n=60)
+    flat = c2 - c2 + np.random.default_rng(1).normal(1.0, 0.01, c2.shape)
+    for matrices, told in ((flat, True), (c2, False)):
+        problem = make_problem(record_of(matrices, phi), per_angle_scaling("individual", phi), Model("static"))
+        fit = fit_nlsq(problem, start=start_of("static"), n_starts=0)
+        assert any(warning.startswith("No speckle contrast is seen at any angle") for warning in fit.warnings) == told
+
+
 @pytest.mark.parametrize(
     ("mode", "fixed", "words"),
     [
