@@ -183,7 +183,7 @@ def thumbnail(matrix, time, curves: Sequence[np.ndarray]) -> Figure:
 
 def _short(number: float) -> str:
     """Two digits, without an exponent between 0.0001 and 100,000, where there is room for few letters."""
-    return f"{float(f'{number:.2g}'):.6g}".replace("e-0", "e-") if number < 1e5 else f"{number:.2g}".replace("e+0", "e")
+    return f"{float(f'{number:.2g}'):.5g}".replace("e-0", "e-").replace("e+0", "e")
 
 
 @styled

@@ -9,13 +9,19 @@ from numpy.polynomial.chebyshev import chebvander
 
 from homodyne_lib.model.frames import frame_ranges, pairs_at_lag
 
-__all__ = ["LEAST_FRAMES", "estimate_sigma"]
+__all__ = ["LEAST_FRAMES", "estimate_sigma", "require_frames_for_noise"]
 
 _TREND_TERMS = 5
 _MIN_ENTRIES = 3 * _TREND_TERMS
 LEAST_FRAMES = _MIN_ENTRIES + 2
 """Of a record whose noise can be estimated."""
 _MAD_TO_SIGMA = 1.4826  # ratio of standard deviation to median absolute deviation of a normal law
+
+
+def require_frames_for_noise(n_t: int) -> None:
+    """Refuse a record of fewer frames than its noise can be estimated from, with a ValueError."""
+    if n_t < LEAST_FRAMES:
+        raise ValueError(f"noise cannot be estimated from {n_t} frames; at least {LEAST_FRAMES} are needed.")
 
 
 def estimate_sigma(c2, frames=None, named: Callable[[int], str] = "bin number {}".format) -> np.ndarray:
@@ -48,8 +54,7 @@ def estimate_sigma(c2, frames=None, named: Callable[[int], str] = "bin number {}
     c2 = np.asarray(c2)
     n_t = c2.shape[-1]
     frames = np.arange(n_t) if frames is None else np.asarray(frames)
-    if n_t < LEAST_FRAMES:
-        raise ValueError(f"noise cannot be estimated from {n_t} frames; at least {LEAST_FRAMES} are needed.")
+    require_frames_for_noise(n_t)
     scatter = []
     # No lag beyond this one has 15 pairs.
     for lag in range(1, int(frames[-_MIN_ENTRIES] - frames[0]) + 1):

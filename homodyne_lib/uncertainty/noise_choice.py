@@ -20,8 +20,9 @@ from homodyne_lib.uncertainty.speckle_moments import PixelNoise
 
 __all__ = ["NoiseChoice", "ScaledNoise"]
 
-_LOG_SHOT = np.log([1e-4, 1e4])  # interval in which 1/counts is searched
-_NO_SHOT = 2e-4  # 1/counts at the lower end of it
+_SHOT = (1e-4, 1e4)  # interval in which 1/counts is searched
+_LOG_SHOT = np.log(_SHOT)
+_NO_SHOT = 2.0 * _SHOT[0]  # 1/counts at its lower end
 # Length of such an interval at the end of a search group by group, and half of it where a second one begins.
 _CLOSE, _AGAIN = 0.02, 1.0
 # Chances that the kind of noise that made the stripes is rejected, and that its counts are. Of right counts little is lost
@@ -204,16 +205,13 @@ class NoiseChoice(NamedTuple):
             return speckle, none, _too_alike("The residuals", self.excess(speckle))
         if len(self.groups) > 1:
             fitted = self._of_groups(shot, sought)
-            speckle = self.speckle(fitted)
-            worst = int(np.argmin(self.chances(speckle)))
-            if fitted[self.groups[worst]].min() < _NO_SHOT and self.chances(speckle)[worst] <= _LEVEL:
-                return (
-                    speckle,
-                    fitted,
-                    _too_alike("Of some q or files the residuals", self.excess(speckle, self.groups[worst])),
-                )
         else:
             fitted = np.full_like(shot, np.exp(brentq(surplus, *_LOG_SHOT, xtol=1e-3)))
+        speckle = self.speckle(fitted)
+        chances = self.chances(speckle)
+        worst = self.groups[int(chances.argmin())]
+        if fitted[worst].min() < _NO_SHOT and chances.min() <= _LEVEL:
+            return speckle, fitted, _too_alike("Of some q or files the residuals", self.excess(speckle, worst))
         if replaced:
             reason = "the diagonal was replaced or is empty, and shows no counts"
         elif np.any(shot > 0.0):
@@ -223,7 +221,7 @@ class NoiseChoice(NamedTuple):
         low, high = (f"{counts:.2g}" for counts in (1.0 / fitted.max(), 1.0 / fitted.min()))
         photons = low if low == high else f"{low} to {high}"
         return (
-            self.speckle(fitted),
+            speckle,
             fitted,
             f"The residuals scatter as speckles of {photons} photons a pixel and frame make them; {reason}.",
         )

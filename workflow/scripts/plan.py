@@ -14,7 +14,7 @@ from row_files import paths_of
 from sources import sources_of
 
 from homodyne_lib.io.files import read_json, replacing
-from homodyne_lib.prepare.entry_noise import LEAST_FRAMES
+from homodyne_lib.prepare.entry_noise import require_frames_for_noise
 from homodyne_lib.sampling.shards import shard_count
 
 SURVEY = Path(__file__).with_name("survey.py")
@@ -104,10 +104,8 @@ def fault_of(row: dict[str, Any], found: dict[str, Any], shards: int | str, in_m
     """Why the dataset of a row cannot be analysed, or None."""
     if "fault" in found:
         return found["fault"]
-    frames = found["shape"][1]
-    if frames < LEAST_FRAMES:
-        return f"{row['path']}: noise cannot be estimated from {frames} frames; at least {LEAST_FRAMES} are needed."
     try:
+        require_frames_for_noise(found["shape"][1])
         shard_count(*found["shape"], shards, in_metric=in_metric)
     except ValueError as error:
         return f"{row['path']}: {error}"
