@@ -32,7 +32,7 @@ _RATES = {
 }
 
 
-def degeneracies(problem: Problem, params, names, covariance, fixed=()) -> list[str]:
+def degeneracies(problem: Problem, params, names, covariance, told=()) -> list[str]:
     """Name the parameters that the data do not determine at a solution.
 
     Parameters
@@ -43,15 +43,15 @@ def degeneracies(problem: Problem, params, names, covariance, fixed=()) -> list[
         Of all rows of ``covariance``.
     covariance : ndarray
         Zero rows where a parameter has no error.
-    fixed : sequence of str
-        Parameters that are held.
+    told : sequence of str
+        Parameters that are held or bounded.
 
     Returns
     -------
     list of str
         Sentences; empty where nothing is wrong.
     """
-    return [*_flat_power_laws(params, names, covariance), *_short_of_data(problem, params, fixed)]
+    return [*_flat_power_laws(params, names, covariance), *_short_of_data(problem, params, told)]
 
 
 def known_together(params, names, covariance) -> tuple[list[int], list[list[str]]]:
@@ -124,11 +124,11 @@ def _directions(problem) -> tuple[int, int]:
     return int(angles.size - np.sum(np.tril(_same_direction(angles), -1).any(axis=1))), angles.size
 
 
-def _short_of_data(problem, params, fixed) -> list[str]:
+def _short_of_data(problem, params, told) -> list[str]:
     experiment = problem.experiment
     n_phi, last = experiment.phi.size, experiment.time.size - 1
     sentences = []
-    if direction_is_open(problem, fixed):
+    if direction_is_open(problem, told):
         directions, n_angles = _directions(problem)
         alike = " (those 180 deg apart are one)" if directions < n_angles else ""
         sentences.append(

@@ -11,12 +11,12 @@ from homodyne_lib.fitting.basins import RIVAL, Basin, distinct_basins, is_too_hi
 from homodyne_lib.fitting.certificate import Certificate, certify
 from homodyne_lib.fitting.descent import SINGULAR, solve
 from homodyne_lib.fitting.identifiability import degeneracies, scaling_test
+from homodyne_lib.fitting.limits import check_search
 from homodyne_lib.fitting.starts import mirror_images, propose_starts
 from homodyne_lib.likelihood.normal_equations import NormalEquations
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.model.matrices import unit_diagonal
-from homodyne_lib.model.parameters import PARAMETERS, POWER_OF_Q, parameter_names
-from homodyne_lib.model.scales import interval_of, nearest_image
+from homodyne_lib.model.parameters import PARAMETERS
 
 __all__ = ["NlsqFit", "fit_nlsq", "summarise"]
 
@@ -119,25 +119,11 @@ def fit_nlsq(
     Raises
     ------
     ValueError
-        If a bound, a start or a fixed value is outside the table's bounds, a name is unknown, all parameters are fixed, or
-        there is neither a start nor a search.
+        As :func:`~homodyne_lib.fitting.limits.check_search`.
     """
     names, fixed = problem.names, dict(fixed or {})
-    physical = [*parameter_names("combined"), POWER_OF_Q]
-    for name in bounds or {}:
-        # One configuration may serve several models. Contrast and offset are linear, and have no bounds.
-        if name not in physical:
-            raise ValueError(f"bounds names {name!r}, which is no physical parameter; known are {', '.join(physical)}.")
-        interval_of(name, bounds)
-    _check_values("fixed", fixed, names, bounds)
-    if len(fixed) == len(names):
-        raise ValueError(f"fixed holds all of {', '.join(names)}; leave out at least one, so that there is a fit.")
-    starts = []
-    if start:
-        _check_values("start", start, names, bounds)
-        starts.append(np.array([start.get(name, PARAMETERS[name].default) for name in names]))
-    elif n_starts < 1:
-        raise ValueError("starts is 0 and start gives no values; a fit needs one or the other.")
+    check_search(names, n_starts, start or {}, fixed, bounds or {})
+    starts = [np.array([start.get(name, PARAMETERS[name].default) for name in names])] if start else []
     basins = _search(problem, n_starts, seed, bounds, fixed) if n_starts > 0 else []
     starts += [basin.params for basin in basins if basin.cost - basins[0].cost < _NEAR_BEST * basins[0].cost]
     n_evaluations = 0
@@ -175,15 +161,6 @@ def _search(problem: Problem, n_starts, seed, bounds, fixed) -> list[Basin]:
     return distinct_basins(coarse, trials)
 
 
-def _check_values(what, values, names, bounds) -> None:
-    for name, value in values.items():
-        if name not in names:
-            raise ValueError(f"{what} names {name!r}, which is no parameter of this model; it has {', '.join(names)}.")
-        low, high = interval_of(name, bounds)
-        if not low <= nearest_image([name], value, 0.5 * (low + high))[0] <= high:
-            raise ValueError(f"{what} {name} = {value:g} {PARAMETERS[name].unit} is outside [{low:g}, {high:g}].")
-
-
 def summarise(
     problem: Problem, basins: list[Basin], fixed, bounds, n_evaluations: int, max_evaluations: int
 ) -> NlsqFit:
@@ -198,7 +175,7 @@ def summarise(
     covariance, undetermined = _covariance(equations, free)
     errors = np.sqrt(np.diag(covariance))
     errors[[k for k in range(len(names)) if k not in free or k in undetermined]] = np.nan
-    own = slice(len(problem.names))
+    own, told = slice(len(problem.names)), {*fixed, *(bounds or {})}
     # Of data without noise, χ² in a metric is rounding of either sign.
     certificate, chi2 = None, max(equations.chi2, _LEAST_CHI2 * problem.n_points)
     if problem.metric is None:
@@ -229,14 +206,14 @@ def summarise(
             for basin in basins
         ],
         warnings=_warnings(
-            problem, params, equations, names, covariance * reduced, fixed, at_bound, undetermined, basins, reduced
+            problem, params, equations, names, covariance * reduced, told, at_bound, undetermined, basins, reduced
         ),
         certificate=certificate,
     )
 
 
 def _warnings(
-    problem, params, equations, names, covariance, fixed, at_bound, undetermined, basins, reduced
+    problem, params, equations, names, covariance, told, at_bound, undetermined, basins, reduced
 ) -> list[str]:
     sentences = [
         f"{f'{name} = {params[k]:.4g} {PARAMETERS[name].unit}'.strip()} sits on a bound of its interval; its error is not "
@@ -273,4 +250,4 @@ def _warnings(
             f"{rises[0]:.2g} residual variances at {rival})."
         )
     rejected = scaling_test(problem, params, equations)
-    return [*sentences, *degeneracies(problem, params, names, covariance, fixed), *([rejected] if rejected else [])]
+    return [*sentences, *degeneracies(problem, params, names, covariance, told), *([rejected] if rejected else [])]

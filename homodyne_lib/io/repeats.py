@@ -18,7 +18,7 @@ from homodyne_lib.model.frames import frame_ranges
 
 __all__ = ["Header", "compare_dt", "compare_gap", "joined", "paths_of", "require_alike"]
 
-_DT_TOLERANCE = 0.01  # relative difference from what the file states above which a note is written; of the gap too
+_TOLERANCE = 0.01  # relative difference of dt or gap from what a file states, above which a note is written
 _SAME_Q = 0.02  # relative; calibrations of one set-up differ by less
 
 
@@ -58,7 +58,7 @@ def compare_gap(stator_rotor_gap: float | None, stated: float | None) -> tuple[s
 
 
 def _compared(name, used, unit, quantity, stated) -> tuple[str, ...]:
-    if None in (used, stated) or abs(used - stated) <= _DT_TOLERANCE * stated:
+    if None in (used, stated) or abs(used - stated) <= _TOLERANCE * stated:
         return ()
     return (f"{name} = {used:g} {unit} was used as configured, but the file states {quantity} of {stated:g} {unit}.",)
 
@@ -83,7 +83,7 @@ def require_alike(paths: Sequence[Path], headers: Sequence[Header]) -> None:
                 "start_frame, end_frame and bad_frames that suit both, or give them rows of their own."
             )
         times = header.frame_time, first.frame_time
-        if None not in times and abs(times[0] - times[1]) > _DT_TOLERANCE * times[1]:
+        if None not in times and abs(times[0] - times[1]) > _TOLERANCE * times[1]:
             raise InputError(
                 f"{both} their frame times are {times[0]:g} s and {times[1]:g} s; give them rows of their own."
             )

@@ -43,6 +43,11 @@ def row(path: Path | str, **columns) -> dict:
     return tables.checked(ROW | columns, "datasets", "row") | {"path": str(path)}
 
 
+def config(shards="auto", **nlsq) -> dict:
+    """A complete configuration with these settings of the sampler and of the fit."""
+    return tables.checked({"cmc": {"shards": shards}, "nlsq": nlsq}, "config", "configuration")
+
+
 def unwritten(path: Path) -> None:
     """Matrices of 10^18 values, of which the file holds none."""
     with h5py.File(path, "w") as file:
@@ -97,7 +102,7 @@ def test_each_bad_file_ends_its_own_row(folder, rest):
         rows[name] = row(path, **columns)
     rows["last"] = row(rest, dt=0.2)
     found = plan.surveyed(rows, trust_faults=False)
-    faults = {name: plan.fault_of(rows[name], found[name], "auto") for name in rows}
+    faults = {name: plan.fault_of(rows[name], found[name], config()) for name in rows}
     assert faults.pop("first") is None and faults.pop("last") is None
     assert found["first"]["shape"] == found["last"]["shape"] == SHAPE
     for name, (*_, words) in BAD.items():
@@ -112,15 +117,38 @@ def test_another_time_in_the_file_is_noted(rest):
 
 def test_shards_that_a_short_record_cannot_have_are_the_fault_of_its_row(rest):
     found = survey.answer(row(rest))
-    assert plan.fault_of(row(rest), found, N_FRAMES // 2) is None
-    assert f"shards = {N_FRAMES} does not fit {N_FRAMES} frames" in plan.fault_of(row(rest), found, N_FRAMES)
+    assert plan.fault_of(row(rest), found, config(shards=N_FRAMES // 2)) is None
+    assert f"shards = {N_FRAMES} does not fit {N_FRAMES} frames" in plan.fault_of(
+        row(rest), found, config(shards=N_FRAMES)
+    )
 
 
 def test_too_few_frames_for_an_estimate_of_the_noise_are_the_fault_of_their_row(rest):
     short = row(rest, end_frame=16)
-    fault = plan.fault_of(short, survey.answer(short), "auto")
+    fault = plan.fault_of(short, survey.answer(short), config())
     assert fault == f"{rest}: noise cannot be estimated from 16 frames; at least 17 are needed."
-    assert plan.fault_of(row(rest), survey.answer(row(rest, end_frame=17)), "auto") is None
+    assert plan.fault_of(row(rest), survey.answer(row(rest, end_frame=17)), config()) is None
+
+
+@pytest.mark.parametrize(
+    ("nlsq", "words"),
+    [
+        ({"starts": 0}, "starts is 0 and start gives no values; a fit needs one or the other."),
+        (
+            {"fixed": {"phi0": 10.0}},
+            "fixed names 'phi0', which is no parameter of this model; it has D0, alpha, D_offset.",
+        ),
+        (
+            {"start": {"beta": 0.0}},
+            "start names 'beta', which is no parameter of this model; it has D0, alpha, D_offset.",
+        ),
+        ({"fixed": {"alpha": 0.5}, "bounds": {"alpha": [-1.0, 0.0]}}, "fixed alpha = 0.5 is outside [-1, 0]."),
+    ],
+)
+def test_a_search_that_a_model_cannot_have_is_the_fault_of_its_row(rest, nlsq, words):
+    static, found = row(rest), survey.answer(row(rest))
+    assert plan.fault_of(static, found, config(**nlsq)) == f"{rest}: {words}"
+    assert plan.fault_of(static, found, config(starts=0, start={"D0": 100.0}, bounds={"beta": [-1.0, 0.0]})) is None
 
 
 def test_more_pairs_than_can_be_analysed_are_the_fault_of_their_row(rest):
@@ -129,7 +157,7 @@ def test_more_pairs_than_can_be_analysed_are_the_fault_of_their_row(rest):
         (300_000, None),
         (600_000, "1 angles × 600000 frames hold more than 1e+11 pairs of frames, too "),
     ):
-        fault = plan.fault_of(row(rest), {"shape": [1, frames]}, "auto")
+        fault = plan.fault_of(row(rest), {"shape": [1, frames]}, config())
         assert (fault is None) if words is None else fault.startswith(f"{rest}: {words}")
 
 

@@ -11,14 +11,14 @@ from snakemake.utils import update_config
 HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 sys.path[:0] = [str(HOUSE), str(HOUSE / "workflow" / "scripts")]
 
+from homodyne_lib.fitting.limits import check_search
 from homodyne_lib.io.files import check_writable
 from homodyne_lib.model.frames import MOST_FRAMES, merge_size
-from homodyne_lib.model.scales import search_bounds
 from homodyne_lib.model.parameters import PARAMETERS, is_static
 from homodyne_lib.sampling.shards import chain_processes, shard_count
 from job_log import ERROR, lines_of
 from report_text.wording import one_line
-from plan import fault_of, surveyed
+from plan import fault_of, search_of, surveyed
 from schemas import checked
 from sources import environment, sources_of
 from row_files import paths_of
@@ -68,7 +68,8 @@ if workflow.is_main_process:
 if not workflow.modifier.skip_configfile:
     read_config()
 or_stop(checked, config, "config", "configuration")
-or_stop(search_bounds, PARAMETERS, config["nlsq"]["bounds"])
+# What is wrong for every model.
+or_stop(lambda: check_search(PARAMETERS, **search_of(config)))
 TABLE = or_stop(read_datasets, config["datasets"], config["report"]["columns"])
 COLUMNS = or_stop(read_extra_columns, config["datasets"], config["report"]["columns"])
 FILES = surveyed(
@@ -88,7 +89,7 @@ FAULTS = {
     for name, row in TABLE.items()
     if (
         fault := row.get("fault")
-        or fault_of(row, FILES[name], config["cmc"]["shards"], IN_METRIC)
+        or fault_of(row, FILES[name], config, IN_METRIC)
     )
 }
 """Rows that cannot be analysed, and why: they end alone, before any of their jobs."""

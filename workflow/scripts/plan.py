@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from row_files import paths_of
 from sources import sources_of
 
+from homodyne_lib.fitting.limits import check_search
 from homodyne_lib.io.files import read_json, replacing
+from homodyne_lib.model.model import Model
 from homodyne_lib.prepare.entry_noise import require_frames_for_noise
 from homodyne_lib.sampling.shards import shard_count
 
@@ -100,13 +103,23 @@ def surveyed(rows: dict[str, dict[str, Any]], *, trust_faults: bool) -> dict[str
     return {name: found[name] for name in rows}
 
 
-def fault_of(row: dict[str, Any], found: dict[str, Any], shards: int | str, in_metric: bool = False) -> str | None:
+def fault_of(
+    row: dict[str, Any], found: dict[str, Any], config: Mapping[str, Any], in_metric: bool = False
+) -> str | None:
     """Why the dataset of a row cannot be analysed, or None."""
     if "fault" in found:
         return found["fault"]
     try:
         require_frames_for_noise(found["shape"][1])
-        shard_count(*found["shape"], shards, in_metric=in_metric)
+        shard_count(*found["shape"], config["cmc"]["shards"], in_metric=in_metric)
+        q_exponent = None if config["q_exponent"] == "free" else config["q_exponent"]
+        check_search(Model(row["analysis_mode"], q_exponent=q_exponent).names, **search_of(config))
     except ValueError as error:
         return f"{row['path']}: {error}"
     return None
+
+
+def search_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What :func:`~homodyne_lib.fitting.limits.check_search` is to know of a configuration."""
+    settings = config["nlsq"]
+    return {"n_starts": settings["starts"]} | {name: settings[name] for name in ("start", "fixed", "bounds")}
