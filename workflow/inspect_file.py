@@ -29,7 +29,7 @@ from tables import check_name
 
 from homodyne_lib.figures.comparison import shrink, with_gaps
 from homodyne_lib.figures.data_figures import matrix_thumbnails
-from homodyne_lib.io.bin_selection import q_rings
+from homodyne_lib.io.bin_selection import SAME_Q, normalise_phi, q_rings, sectors
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.io.files import refusal, write_text
 from homodyne_lib.io.formats.catalogue import Catalogue
@@ -41,6 +41,7 @@ from homodyne_lib.prepare.entry_noise import estimate_sigma
 
 _SIDE = 60  # entries of a thumbnail
 _TOLERANCE = schema("datasets")["properties"]["q_tolerance"]["default"]
+_FINER = (1.0, 0.5, 0.25, 0.1)  # shares of it, for files whose rings are closer to each other
 _LONGEST = 90  # letters of a file's name in that of a dataset, which gets an ending and has a limit of its own
 _COLUMNS = ("q [1/Å]", "frames", "pixels a bin", "photons a pixel and frame", "φ [deg]")
 
@@ -77,13 +78,27 @@ def read_rings(path: Path, catalogue: Catalogue, dt: float) -> list[Ring]:
     if catalogue.q is None:
         # Any wavevector reads it; the user knows the right one.
         return [replace(read_ring(path, 1.0, _TOLERANCE, dt), q=None)]
-    rings = []
-    for bins in q_rings(catalogue.q, _TOLERANCE):
+    rings, step = [], ring_tolerance(catalogue)
+    for bins in q_rings(catalogue.q, step):
         q = float(f"{catalogue.q[bins].mean():.4g}")
         # The mean is rounded for the table, so the farthest bin may need a little more than its distance.
-        tolerance = max(_TOLERANCE, float(f"{1.01 * np.max(np.abs(catalogue.q[bins] - q)) / q:.2g}"))
+        tolerance = max(step, float(f"{1.01 * np.max(np.abs(catalogue.q[bins] - q)) / q:.2g}"))
         rings.append(read_ring(path, q, tolerance, dt))
     return rings
+
+
+def ring_tolerance(catalogue: Catalogue) -> float:
+    """Step of q within a ring: the usual one, or a finer one where by that a ring would have two q at one angle."""
+    undirected = catalogue.undirected
+    told = slice(None) if undirected is None or undirected.all() else ~undirected
+    q, sector = catalogue.q[told], sectors(normalise_phi(catalogue.phi[told]))
+
+    def has_two_q(bins):
+        order = bins[np.lexsort((q[bins], sector[bins]))]
+        return np.any((np.diff(sector[order]) == 0) & (np.diff(q[order]) > SAME_Q * q[order[1:]]))
+
+    steps = [share * _TOLERANCE for share in _FINER]
+    return next((step for step in steps if not any(map(has_two_q, q_rings(q, step)))), _TOLERANCE)
 
 
 def read_ring(path: Path, q: float, tolerance: float, dt: float) -> Ring:
@@ -148,7 +163,7 @@ def table_rows(path: Path, rings: list[Ring], dt: float | None) -> list[dict[str
             "file": os.path.relpath(file, config) if file.is_relative_to(Path.cwd()) else str(file),
             "analysis_mode": "static",
             "wavevector_q": ring.q_text,
-            "q_tolerance": f"{ring.tolerance:g}" if any(other.tolerance > _TOLERANCE for other in rings) else "",
+            "q_tolerance": f"{ring.tolerance:g}" if any(other.tolerance != _TOLERANCE for other in rings) else "",
             "dt": "" if dt is None else f"{dt:.10g}",
         }
         rows.append({name: cell for name, cell in row.items() if cell or name in ("wavevector_q", "dt")})

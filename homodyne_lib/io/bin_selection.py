@@ -9,16 +9,19 @@ import numpy as np
 from homodyne_lib.io.input_files import InputError
 
 __all__ = [
+    "SAME_Q",
     "in_phi_ranges",
     "normalise_phi",
     "parse_phi_ranges",
     "q_rings",
+    "sectors",
     "select_bins",
 ]
 
 _SAME_ANGLE = 0.1  # [deg], by which mean angles of one sector differ between q rings; sectors are degrees wide
 _ROUNDING = 1e-9  # [deg], by which ranges are widened, so that rounding does not exclude their ends
-_SAME_Q = 1e-6  # relative; lists in single precision differ by less
+SAME_Q = 1e-6
+"""Relative difference of one q in two lists; those in single precision differ by less."""
 _Q_SPREAD = 0.005  # relative spread of q above which a note is written
 _LARGEST = 3600.0  # [deg], ten turns; lists count one or two turns, and a larger number is no angle
 
@@ -162,7 +165,7 @@ def select_bins(
             f"some of the angles of the file, {_listed(angle)} deg."
         )
     near, angle = near[inside], angle[inside]
-    sector = _sectors(angle)
+    sector = sectors(angle)
     by_distance = np.lexsort((np.abs(q[near] - wavevector_q), sector))
     nearest = by_distance[np.unique(sector[by_distance], return_index=True)[1]]
     chosen = near[nearest[np.argsort(angle[nearest])]]
@@ -227,7 +230,7 @@ def q_rings(q: np.ndarray, tolerance: float) -> list[np.ndarray]:
     return np.split(order, 1 + np.flatnonzero(np.diff(q[order]) > tolerance * q[order[:-1]])) if order.size else []
 
 
-def _sectors(angle: np.ndarray) -> np.ndarray:
+def sectors(angle: np.ndarray) -> np.ndarray:
     """Give each angle the number of its sector, shape (n,); within one, angles differ little by ring."""
     order = np.argsort(angle)
     number = np.concatenate([[0], np.cumsum(np.diff(angle[order]) > _SAME_ANGLE)])
@@ -239,7 +242,7 @@ def _sectors(angle: np.ndarray) -> np.ndarray:
 def _same_bins(q: np.ndarray, angle: np.ndarray, kept: np.ndarray, sector: np.ndarray) -> np.ndarray:
     """Bins that were left out and have the q and angle of one that was kept; boolean, shape (n,)."""
     of_sector = kept[sector]  # `kept` holds a bin of each sector, in the order of their numbers
-    same = np.isclose(q, q[of_sector], rtol=_SAME_Q, atol=0.0) & (angle == angle[of_sector])
+    same = np.isclose(q, q[of_sector], rtol=SAME_Q, atol=0.0) & (angle == angle[of_sector])
     same[kept] = False
     return same
 

@@ -7,7 +7,7 @@ from numbers import Real
 
 import numpy as np
 
-from homodyne_lib.io.bin_selection import q_rings
+from homodyne_lib.io.bin_selection import SAME_Q, q_rings
 from homodyne_lib.io.input_files import InputError
 
 __all__ = ["Wavevectors", "numbers_of", "parse_wavevectors", "rings_wanted"]
@@ -87,19 +87,23 @@ def rings_wanted(wavevectors: Wavevectors, q: np.ndarray | None, tolerance: floa
         if len(each) > 1 or not isinstance(each[0], Real):
             raise InputError("the file does not state the q of its matrix; give the one that it has in wavevector_q.")
         return [float(each[0])]
-    of_file = [float(np.median(q[ring])) for ring in q_rings(q, tolerance)]
+    rings = [q[ring] for ring in q_rings(q, tolerance)]
+    of_file = [float(np.median(ring)) for ring in rings]
     found: dict[float, str] = {}
     for one in each:
         number = isinstance(one, Real)
+        low, high = np.atleast_1d(one)[[0, -1]] * (1.0 - SAME_Q, 1.0 + SAME_Q)
+        if not number:
+            _refuse_chained([ring for ring in rings if np.any((low <= ring) & (ring <= high))], tolerance)
         words = f"{one:g}" if number else f"{one[0]:g}:{one[1]:g}"
-        inside = [one] if number else [ring for ring in of_file if one[0] <= ring <= one[1]]
+        inside = [one] if number else [ring for ring in of_file if low <= ring <= high]
         if not inside:
             raise InputError(
                 f"the file has no q from {one[0]:g} to {one[1]:g} 1/Å; choose from {_listed(of_file)} 1/Å, or widen the "
                 "range."
             )
         for ring in map(float, inside):
-            near = [other for other in found if abs(ring - other) <= tolerance * max(ring, other)]
+            near = [other for other in found if abs(ring - other) <= tolerance * min(ring, other)]
             if near:
                 raise InputError(
                     f"wavevector_q: {found[near[0]]} and {words} 1/Å both hold q = {near[0]:.4g} 1/Å (q_tolerance is "
@@ -107,6 +111,19 @@ def rings_wanted(wavevectors: Wavevectors, q: np.ndarray | None, tolerance: floa
                 )
             found[ring] = words
     return sorted(found)
+
+
+def _refuse_chained(rings: list[np.ndarray], tolerance: float) -> None:
+    """Refuse rings that run into each other, as bins of a ring are told from others by the steps between their q."""
+    for ring in rings:
+        middle, low, high = np.median(ring), ring.min(), ring.max()
+        farthest = max(middle - low, high - middle) / middle
+        if farthest > tolerance * (1.0 + SAME_Q):
+            raise InputError(
+                f"wavevector_q: the q of the file from {low:.4g} to {high:.4g} 1/Å follow each other within q_tolerance "
+                f"({100 * tolerance:g} %), so it is unknown which are one ring; if they are several, set q_tolerance below "
+                f"their distance, if one, to {100 * farthest:.2g} % or more."
+            )
 
 
 def _listed(values) -> str:

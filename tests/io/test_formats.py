@@ -412,6 +412,15 @@ def test_matlab_matrices_get_their_baseline(tmp_path, write, half):
     assert actual.q == 0.01
 
 
+@pytest.mark.parametrize("half", [np.triu, np.tril, np.asarray])
+def test_a_lost_frame_stays_lost_where_the_baseline_is_added(tmp_path, half):
+    c = make_record(1, 30).c2[0] - 1
+    c[4], c[:, 4] = 0.0, 0.0
+    record = read_two_time(matlab(tmp_path / "C.mat", half(c)), **SELECTION)
+    assert record.frames.tolist() == [1, 2, 3, 4, *range(6, 31)]
+    assert any("5" in note for note in record.notes)
+
+
 def test_another_mat_file_is_refused_with_what_it_holds(tmp_path):
     savemat(tmp_path / "a.mat", {"C": np.ones((7, 7)), "speed": 1.0})
     told = refused(tmp_path / "a.mat")
@@ -494,6 +503,30 @@ def test_nxxpcs_q_is_converted(tmp_path):
         q = read_two_time(nxxpcs(tmp_path / "a.h5", c2, units=unit, q=0.01), **SELECTION).q
         assert q == pytest.approx(0.01, rel=1e-15)
     assert "q has the unit 'furlong'" in refused(nxxpcs(tmp_path / "a.h5", c2, units="furlong"))
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("", 1.0), ("deg", 1.0), ("degrees", 1.0), ("1/angstrom", 1.0), ("rad", 180.0 / np.pi)]
+)
+def test_nxxpcs_angles_are_converted(tmp_path, unit, factor):
+    path = nxxpcs(tmp_path / "a.h5", make_record().c2)
+    with h5py.File(path, "a") as file:
+        angles = file["entry/instrument/masks/dynamic_phi_list"]
+        angles[()] = np.array([-1.5, 0.25, 1.0])
+        angles.attrs["units"] = unit
+    np.testing.assert_allclose(read_two_time(path, **SELECTION).phi, factor * np.array([-1.5, 0.25, 1.0]), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("unit", "stated"), [("ms", 0.1), ("us", 1e-4), ("\N{MICRO SIGN}s", 1e-4), ("s", 100.0), ("fortnight", None)]
+)
+def test_nxxpcs_time_between_frames_is_converted(tmp_path, unit, stated):
+    path = nxxpcs(tmp_path / "a.h5", make_record().c2)
+    with h5py.File(path, "a") as file:
+        time = file["entry/instrument/detector/frame_time"]
+        time[()], time.attrs["units"] = 100.0, unit
+    with open_catalogue(path, "auto") as catalogue:
+        assert catalogue.frame_time == (stated if stated is None else pytest.approx(stated))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from homodyne_lib.io.formats.aps_legacy import write_aps_legacy
 from homodyne_lib.io.formats.aps_u import write_aps_u
 from homodyne_lib.io.reader import read_two_time, two_time_headers
 from homodyne_lib.io.repeats import joined
-from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors
+from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors, rings_wanted
 from homodyne_lib.model.bins import Bins
 
 Q = (0.004, 0.0054, 0.0076)
@@ -60,6 +60,40 @@ def test_the_notation_of_the_table(text, numbers):
 def test_what_is_no_wavevector_is_refused(text):
     with pytest.raises(ValueError, match="wavevector_q has"):
         parse_wavevectors(text)
+
+
+def test_a_range_has_the_rings_at_its_ends():
+    """Lists are stored in single precision, or are the result of a sum."""
+    for q in (np.float32([0.004, 0.0054]).astype(float), np.array([0.004, 0.0054]) * (1.0 - 1e-15)):
+        assert rings_wanted([(0.004, 0.0054)], q, 0.02) == pytest.approx([0.004, 0.0054], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        (
+            0.015,
+            "0.01 to 0.01495 1/Å follow each other within q_tolerance (2 %).* distance, if one, to 22 % or more",
+        ),
+        (0.0199, "0.01 to 0.01702 1/Å follow each other within q_tolerance"),
+        (0.0201, None),
+    ],
+)
+def test_rings_that_run_into_each_other_are_refused_in_a_range(steps, told):
+    q = np.repeat(0.01 * (1.0 + steps) ** np.arange(28), 4)
+    wide, narrow = [(0.009, 0.1)], [(0.0109, 0.0123)]
+    for wanted in (wide, narrow):
+        if told is None:
+            assert len(rings_wanted(wanted, q, 0.02)) == (28 if wanted is wide else 6)
+        else:
+            with pytest.raises(ValueError, match=told.replace("(", r"\(").replace(")", r"\)")):
+                rings_wanted(wanted, q, 0.02)
+    assert len(rings_wanted(wide, q, 0.01)) == 28
+
+
+def test_bins_of_a_ring_may_differ_by_the_tolerance():
+    q = np.concatenate([0.01 * np.linspace(0.98, 1.02, 5), [0.012]])
+    assert rings_wanted([(0.005, 0.02)], q, 0.02) == pytest.approx([0.01, 0.012])
 
 
 @pytest.mark.parametrize("write", [write_aps_legacy, write_aps_u])

@@ -217,6 +217,17 @@ def test_bins_of_nearly_one_q_are_a_ring(q, rings):
     assert [ring.tolist() for ring in q_rings(np.array(q), 0.02)] == rings
 
 
+@pytest.mark.parametrize("distance", [0.012, 0.004])
+def test_rings_closer_than_the_usual_tolerance_are_told_apart(tmp_path, distance):
+    q, matrices = 0.01 * (1.0 + distance) ** np.arange(6), make_record(n_phi=18, n_t=30).c2
+    numbered = {k + 1: np.triu(matrix) for k, matrix in enumerate(matrices)}
+    write_legacy(tmp_path / "a.h5", numbered, np.repeat(q, 3), np.tile([-60.0, 0.0, 60.0], 6))
+    said = look(tmp_path, tmp_path / "a.h5")
+    assert "in 6 rings of q" in said and "were left out" not in said
+    tolerance = {0.012: "0.01", 0.004: "0.002"}[distance]
+    assert all(f"\tstatic\t{value:.4g}\t{tolerance}\t" in said for value in q)
+
+
 def test_frames_that_are_missing_are_an_empty_stripe_at_their_time(two_rings, tmp_path):
     with h5py.File(two_rings, "r+") as file:
         for name in file["exchange/C2T_all"]:

@@ -46,7 +46,7 @@ _FLOW = {"gamma_dot", "gamma_dot_t0", "beta", "gamma_dot_t_offset", "phi0"}
 def key_numbers(results):
     """One row of summary.csv."""
     header = results.header
-    middle, rings = results.times[-1] / 2, results.bins.rings
+    middle, rings, agreement = results.times[-1] / 2, results.bins.rings, results.fit.agreement
     row = {
         "dataset": results.dataset,
         "status": "finished",
@@ -60,7 +60,7 @@ def key_numbers(results):
         "converged": bool(results.fit.converged and results.report.n_converged == results.report.n_shards),
         "misfit": results.fit.misfit.detected,
         "estimator": results.fit.estimator,
-        "fits_agree_p": None if results.fit.agreement is None else results.fit.agreement.p_value,
+        "fits_agree_p": agreement.p_value if agreement and agreement.degrees_of_freedom else None,
         "sound": sound(results),
         "flow_detected": flow_found(results),
         "shear_convention": None if flow_found(results) is None else convention_in_words(results.fit.shear_convention),

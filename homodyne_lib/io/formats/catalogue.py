@@ -179,7 +179,7 @@ class PlainFile:
 
 
 def raise_baseline(block: np.ndarray) -> np.ndarray:
-    """Give c2 where c2 - 1 is stored; a half without values stays empty.
+    """Give c2 where c2 - 1 is stored; a half without values stays empty, and a frame without any has none.
 
     Parameters
     ----------
@@ -192,6 +192,10 @@ def raise_baseline(block: np.ndarray) -> np.ndarray:
         Shape (n, n).
     """
     full = block + np.ones((), dtype=np.result_type(block.dtype, np.float32))
+    # A lost frame is 0 throughout, which as a correlation of 1 would count as data.
+    beside = block.astype(bool) & ~np.eye(len(block), dtype=bool)
+    lost = ~(beside.any(axis=0) | beside.any(axis=1))
+    full[lost] = full[:, lost] = np.nan
     if not np.tril(block, -1).any():
         return np.triu(full)
     return full if np.triu(block, 1).any() else np.tril(full)

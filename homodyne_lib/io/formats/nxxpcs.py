@@ -15,7 +15,7 @@ from homodyne_lib.io.formats.catalogue import (
     raise_baseline,
     stated_number,
 )
-from homodyne_lib.io.formats.units import factor_of
+from homodyne_lib.io.formats.units import factor_of, is_unit_of
 from homodyne_lib.io.hdf5 import File, InputError, get_dataset, read_attributes, read_numbers
 
 __all__ = ["LAYOUT", "NXXPCS"]
@@ -23,8 +23,8 @@ __all__ = ["LAYOUT", "NXXPCS"]
 NXXPCS = {
     "matrices": "entry/twotime/two_time_corr_func",
     "q": "entry/instrument/masks/dynamic_q_list",
-    "phi": "entry/instrument/masks/dynamic_phi_list",  # [deg]
-    "frame_time": "entry/instrument/detector/frame_time",  # [s]
+    "phi": "entry/instrument/masks/dynamic_phi_list",
+    "frame_time": "entry/instrument/detector/frame_time",
 }
 _CHOICES = {
     "baseline_reference": ("0", "1"),
@@ -86,14 +86,29 @@ def _catalogue(file: File) -> Catalogue:
             raise InputError(f"{path} has the shape {shape}; {stated['storage_mode']} has three axes.")
         places = [(k,) for k in range(shape[0 if first else -1])]
         matrices = [_NexusMatrix(file, path, k if first else (), () if first else k, *options) for k in places]
-    unit = str(read_attributes(file, NXXPCS["q"]).get("units", ""))
-    q, phi = factor_of("q", unit) * read_numbers(file, NXXPCS["q"]), read_numbers(file, NXXPCS["phi"])
+    q, phi = (read_numbers(file, NXXPCS[quantity]) for quantity in ("q", "phi"))
     if not len(matrices) == q.size == phi.size:
         raise InputError(
             f"{path} holds {len(matrices)} matrices, {NXXPCS['q']} lists {q.size} q and {NXXPCS['phi']} {phi.size} phi, so "
             "it is unknown which belongs to which; give each matrix its q and phi."
         )
-    return Catalogue(matrices, q, phi, stated_number(file, NXXPCS["frame_time"]))
+    # The definition asks for a unit of wavevectors at the angles too, which are in degrees then.
+    of_phi = _unit(file, "phi")
+    phi = phi if is_unit_of("q", of_phi) else factor_of("phi", of_phi) * phi
+    return Catalogue(matrices, factor_of("q", _unit(file, "q")) * q, phi, _frame_time(file))
+
+
+def _unit(file: File, quantity: str) -> str:
+    return str(read_attributes(file, NXXPCS[quantity]).get("units", ""))
+
+
+def _frame_time(file: File) -> float | None:
+    """Time between frames [s]; None where the file states none in a unit that is known."""
+    stated = stated_number(file, NXXPCS["frame_time"])
+    if stated is None:
+        return None
+    unit = _unit(file, "frame_time")
+    return None if unit and not is_unit_of("frame_time", unit) else factor_of("frame_time", unit) * stated
 
 
 LAYOUT = Layout("nxxpcs", (NXXPCS["matrices"], NXXPCS["q"], NXXPCS["phi"]), _catalogue)

@@ -54,7 +54,6 @@ _SCALING = {
     "fourier": "a Fourier series in the angle{each}",
 }
 """What contrast and offset are; groups of bins have their own."""
-_PROJECTED = ("individual", "auto", "fourier")
 
 
 class _Citations:
@@ -129,7 +128,7 @@ def _fit(results: Dataset, cite: _Citations) -> str:
     noise = plain_number(sigma.min(), 2)
     if np.ptp(sigma) > 0:
         noise += f" to {plain_number(sigma.max(), 2)}"
-    projected = f", and projected out of the fit {cite('golub')}" if fit.per_angle_mode in _PROJECTED else ""
+    projected = f", and projected out of the fit {cite('golub')}" if fit.coefficients else ""
     return (
         f"The {grouped(fit.n_points)} pairs $t_1 < t_2$ were fitted by nonlinear least squares, weighted by noise that "
         f"was estimated from the data at each angle (σ = {noise}); contrast $C$ and offset $O$ were "
@@ -153,14 +152,18 @@ def _metric(results: Dataset, cite: _Citations) -> str:
     if agreement is None:
         return ""
     quoted = "this fit is quoted" if results.fit.estimator == "speckle" else "least squares is quoted"
+    tested = (
+        f"The difference of the two fits was tested {cite('hausman')} (p = {plain_number(agreement.p_value, 2)}); "
+        if agreement.degrees_of_freedom
+        else "The two fits leave nothing to compare; "
+    )
     weighted, n = results.fit.speckle or results.fit, merge_size(len(results.header["frames"]))
     merged = "" if weighted.merged_at is None else f" with each {n} neighbouring frames merged to one and"
     return (
         f" From there the model was fitted{merged} with pairs weighted by the covariance that speckles and photons "
         "give them, "
         r"$\frac12 \mathrm{tr}(\Sigma^{-1} A \Sigma^{-1} B)$ in the place of $\sum_{i<j} A_{ij} B_{ij}$, where $\Sigma$ is "
-        f"that of the intensities. The difference of the two fits was tested {cite('hausman')} (p = "
-        f"{plain_number(agreement.p_value, 2)}); {quoted}."
+        f"that of the intensities. {tested}{quoted}."
     )
 
 

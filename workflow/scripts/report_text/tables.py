@@ -269,7 +269,8 @@ def model_text(results: Dataset) -> str:
         )
     text.append(
         "Time counts from the first frame that was used, also over frames that are missing. The pairs $t_1 < t_2$ were "
-        "fitted; the diagonal was not. Contrast $C$ and offset $O$ were solved for exactly at every step of the fit."
+        "fitted; the diagonal was not. Contrast $C$ and offset $O$ were "
+        f"{'solved for exactly at every step of the fit' if results.fit.coefficients else 'held at quantile estimates'}."
     )
     if len(results.bins.groups) > 1:
         text.append(
