@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
@@ -14,7 +14,7 @@ from homodyne_lib.model.curves import CURVES
 from homodyne_lib.model.kernels import g1_total
 from homodyne_lib.model.parameters import RATE_NAMES
 from homodyne_lib.model.plurals import plural
-from homodyne_lib.model.scales import nearest_image
+from homodyne_lib.model.scales import interval_of, nearest_image
 from homodyne_lib.model.scaling import per_angle_scaling
 
 __all__ = ["THREE_SIGMA", "degeneracies", "direction_is_open", "known_together", "parts_of_rate", "scaling_test"]
@@ -32,7 +32,7 @@ _RATES = {
 }
 
 
-def degeneracies(problem: Problem, params, names, covariance, told=()) -> list[str]:
+def degeneracies(problem: Problem, params, names, covariance, fixed=(), bounds=None) -> list[str]:
     """Name the parameters that the data do not determine at a solution.
 
     Parameters
@@ -43,15 +43,17 @@ def degeneracies(problem: Problem, params, names, covariance, told=()) -> list[s
         Of all rows of ``covariance``.
     covariance : ndarray
         Zero rows where a parameter has no error.
-    told : sequence of str
-        Parameters that are held or bounded.
+    fixed : sequence of str
+        Parameters that are held.
+    bounds : mapping of str to (float, float), optional
+        As of :func:`~homodyne_lib.fitting.nlsq.fit_nlsq`.
 
     Returns
     -------
     list of str
         Sentences; empty where nothing is wrong.
     """
-    return [*_flat_power_laws(params, names, covariance), *_short_of_data(problem, params, told)]
+    return [*_flat_power_laws(params, names, covariance), *_short_of_data(problem, params, fixed, bounds)]
 
 
 def known_together(params, names, covariance) -> tuple[list[int], list[list[str]]]:
@@ -112,29 +114,59 @@ def _same_direction(phi) -> np.ndarray:
     return np.abs(nearest_image(["phi0"], phi[:, None] - phi, 0.0)) < _ALIKE
 
 
-def direction_is_open(problem: Problem, told: Container[str]) -> bool:
-    """Whether the angles cannot tell the size of a shear rate from its direction phi0, and phi0 is not among what is told."""
-    return problem.model.has_flow and "phi0" not in told and _directions(problem)[0] < _FEW_ANGLES
+def direction_is_open(problem: Problem, params, fixed: Container[str], bounds: Mapping | None = None) -> bool:
+    """Whether a flow of another direction phi0, and of another size, fits as well.
+
+    At two angles there is one, which bounds may exclude; at one angle any direction does, within bounds too.
+
+    Parameters
+    ----------
+    problem : Problem
+    params : ndarray, shape (p,)
+        The fit [units of the parameter table].
+    fixed : container of str
+        Parameters that are held.
+    bounds : mapping of str to (float, float), optional
+    """
+    if not problem.model.has_flow or "phi0" in fixed:
+        return False
+    directions = _directions(problem)[0]
+    if len(directions) != 2 or "phi0" not in (bounds or {}):
+        return len(directions) < _FEW_ANGLES
+    low, high = interval_of("phi0", bounds)
+    image = _other_direction(directions, params[problem.names.index("phi0")])
+    return bool(low <= nearest_image(["phi0"], image, 0.5 * (low + high))[0] <= high)
 
 
-def _directions(problem) -> tuple[int, int]:
-    """Number of directions in which a flow has different effects, and of angles."""
+def _directions(problem) -> tuple[np.ndarray, int]:
+    """Angles at which a flow has different effects [deg], and the number of all."""
     # Angles of several q, or of repeats, are the same.
     angles = np.unique(problem.experiment.phi)
-    return int(angles.size - np.sum(np.tril(_same_direction(angles), -1).any(axis=1))), angles.size
+    return angles[~np.tril(_same_direction(angles), -1).any(axis=1)], angles.size
 
 
-def _short_of_data(problem, params, told) -> list[str]:
+def _other_direction(directions, phi0) -> float:
+    """phi0 of the flow whose phases at two angles have the same ratio but for its sign [deg]."""
+    angles = np.deg2rad(directions)
+    own = np.cos(angles - np.deg2rad(phi0))[::-1]
+    return float(np.rad2deg(np.arctan2(-own @ np.cos(angles), own @ np.sin(angles))))
+
+
+def _short_of_data(problem, params, fixed, bounds) -> list[str]:
     experiment = problem.experiment
     n_phi, last = experiment.phi.size, experiment.time.size - 1
     sentences = []
-    if direction_is_open(problem, told):
+    if direction_is_open(problem, params, fixed, bounds):
         directions, n_angles = _directions(problem)
-        alike = " (those 180 deg apart are one)" if directions < n_angles else ""
+        alike = " (those 180 deg apart are one)" if len(directions) < n_angles else ""
+        todo = "Other flows fit as well: hold phi0 (fixed)."
+        if len(directions) == 2:
+            image = _other_direction(directions, params[problem.names.index("phi0")])
+            other = nearest_image(["phi0"], image, 0.0)[0]
+            todo = f"One with phi0 = {other:.3g} deg fits as well: hold phi0 (fixed), or bound it (bounds) to one of the two."
         sentences.append(
-            f"{plural(directions, 'angle')}{alike} cannot tell the size of the shear rate from its direction "
-            f"phi0; {_FEW_ANGLES} or more can. Other flows fit as well: hold phi0 (fixed), or bound it (bounds) where it is "
-            "known."
+            f"{plural(len(directions), 'angle')}{alike} cannot tell the size of the shear rate from its direction "
+            f"phi0; {_FEW_ANGLES} or more can. {todo}"
         )
     # First frame with last, and the last two with each other.
     ends = experiment.model_layout(experiment.time, np.array([0, last - 1]), np.array([last, last]))

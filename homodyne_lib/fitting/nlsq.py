@@ -175,7 +175,7 @@ def summarise(
     covariance, undetermined = _covariance(equations, free)
     errors = np.sqrt(np.diag(covariance))
     errors[[k for k in range(len(names)) if k not in free or k in undetermined]] = np.nan
-    own, told = slice(len(problem.names)), {*fixed, *(bounds or {})}
+    own = slice(len(problem.names))
     # Of data without noise, χ² in a metric is rounding of either sign.
     certificate, chi2 = None, max(equations.chi2, _LEAST_CHI2 * problem.n_points)
     if problem.metric is None:
@@ -206,14 +206,24 @@ def summarise(
             for basin in basins
         ],
         warnings=_warnings(
-            problem, params, equations, names, covariance * reduced, told, at_bound, undetermined, basins, reduced
+            problem,
+            params,
+            equations,
+            names,
+            covariance * reduced,
+            fixed,
+            bounds,
+            at_bound,
+            undetermined,
+            basins,
+            reduced,
         ),
         certificate=certificate,
     )
 
 
 def _warnings(
-    problem, params, equations, names, covariance, told, at_bound, undetermined, basins, reduced
+    problem, params, equations, names, covariance, fixed, bounds, at_bound, undetermined, basins, reduced
 ) -> list[str]:
     sentences = [
         f"{f'{name} = {params[k]:.4g} {PARAMETERS[name].unit}'.strip()} sits on a bound of its interval; its error is not "
@@ -250,4 +260,8 @@ def _warnings(
             f"{rises[0]:.2g} residual variances at {rival})."
         )
     rejected = scaling_test(problem, params, equations)
-    return [*sentences, *degeneracies(problem, params, names, covariance, told), *([rejected] if rejected else [])]
+    return [
+        *sentences,
+        *degeneracies(problem, params, names, covariance, fixed, bounds),
+        *([rejected] if rejected else []),
+    ]

@@ -83,7 +83,7 @@ def _test(fits: Sequence[PartFit], q_exponent: float | None = BROWNIAN, power=No
         common.p_value,
         rejected,
         farthest,
-        _sentence(common, rejected, of_q, farthest, fits, power, error),
+        _sentence(common, rejected, of_q, farthest, fits, q_exponent, power, error),
     )
 
 
@@ -103,8 +103,9 @@ def _farthest(fits, names, common: Common, q_exponent) -> str:
     return f"{RATE_NAMES[name]} of {where} is {ratio:.3g} times the common one, {distances[part, rate]:.2g} of its errors off"
 
 
-def _sentence(common: Common, rejected, of_q, farthest, fits, power, error) -> str:
+def _sentence(common: Common, rejected, of_q, farthest, fits, q_exponent, power, error) -> str:
     """What the test says, and what to do."""
+    same = "the same rates" if not of_q or q_exponent == BROWNIAN else "the same rates up to a power of q"
     what = f"Fitted alone, the {len(fits)} {'q' if of_q else 'files'}"
     gone = f" The decay rate goes with q to the power {power:.3g} ± {error:.2g}." if of_q and power is not None else ""
     if common.degrees_of_freedom < 1 and gone:
@@ -117,10 +118,11 @@ def _sentence(common: Common, rejected, of_q, farthest, fits, power, error) -> s
     do = "does" if unknown == 1 else "do"
     left = f" {unknown} of them {do} not know every rate well enough to be compared." if unknown else ""
     if not rejected:
-        return f"{what} have the same rates within their errors ({numbers}).{gone}{left}"
+        return f"{what} have {same} within their errors ({numbers}).{gone}{left}"
+    free = "" if q_exponent is None else ", or let the power of q be free (q_exponent)"
     todo = (
-        "A common rate does not describe them: quote the rates of each q, or let the power of q be free (q_exponent)."
+        f"A common rate does not describe them: quote the rates of each q{free}."
         if of_q
         else "The sample or the set-up changed between the runs: give the files rows of their own."
     )
-    return f"{what} do not have the same rates ({numbers}): {farthest}.{gone}{left} {todo}"
+    return f"{what} do not have {same} ({numbers}): {farthest}.{gone}{left} {todo}"

@@ -101,10 +101,14 @@ class Coordinates:
         endless = without_ends(self.free, self.lower, self.upper)
         turn = np.where(endless, fit[self.free_index] - 0.5 * (self.lower + self.upper), 0.0)
         self.lower, self.upper = self.lower + turn, self.upper + turn
+        targets = self._targets(fit, np.zeros(len(self.free), dtype=int))[0]
         if (k := self._diffusion) is not None:
-            middle = self._targets(fit, np.zeros(len(self.free), dtype=int))[0][self.free[k]]
+            middle = targets[self.free[k]]
             beside = _BESIDE * (self.upper[k] - self.lower[k])
             self.lower[k], self.upper[k] = min(self.lower[k], middle - beside), max(self.upper[k], middle + beside)
+        if (k := self._shear) is not None and self._kind[k] == "shear":
+            # The mean rate may be above the bound of its value at 1 s.
+            self.upper[k] = max(self.upper[k], targets[self.free[k]] + np.log(2.0))
 
     def _name(self, names, bounded) -> None:
         """Set what follows from the names of parameters, of those that are held, and of rates whose parts are bounded."""

@@ -44,7 +44,7 @@ def adjust_draws(x, coordinates: Coordinates, information, assumed) -> np.ndarra
     mean = x.mean(axis=(0, 1))
     centred = (x - mean)[..., keep]
     sd = centred.std(axis=(0, 1))
-    covariance = np.cov((centred / sd).reshape(-1, keep.size), rowvar=False)
+    covariance = np.atleast_2d(np.cov((centred / sd).reshape(-1, keep.size), rowvar=False))
 
     of_params, _, _ = (np.asarray(part) for part in derivatives(coordinates, mean[: n_free + 1]))
     slopes = np.zeros((len(coordinates.names) + n_scaling, keep.size))

@@ -98,7 +98,9 @@ def with_parts(
     """
     bins = record.bins
     settings = _Settings(fit, fit.values, fourier_order, starts, bounds, fixed, max_evaluations, seed, threads)
-    rings = [np.flatnonzero(bins.ring == k) for k in range(bins.rings.size)] if bins.rings.size > 1 else []
+    # Where only the power of q is free, one q alone has nothing to fit.
+    alone = bins.rings.size > 1 and {*fit.model.of_rings(1).names} - {*fixed}
+    rings = [np.flatnonzero(bins.ring == k) for k in range(bins.rings.size)] if alone else []
     repeats = [np.flatnonzero(bins.repeat == k) for k in range(bins.n_repeats)] if bins.n_repeats > 1 else []
     if not rings and not repeats:
         return fit
@@ -162,7 +164,7 @@ def _alone(record: Correlations, data: Compressed, quantiles: QuantileScaling, s
             quoted, covariance = weighted.fit, calibrated.covariance
     part = _rates(problem.names, quoted, covariance, fit.curves, time, record.dt, found.reduced_chi2)
     # Of a flow and its mirror image, which fit alike, each part may have another.
-    if not direction_is_open(problem, {*fixed, *settings.bounds}):
+    if not direction_is_open(problem, quoted.values[: len(problem.names)], fixed, settings.bounds):
         return part
     return replace(part, known=[curve for curve in part.known if curve != "gamma_dot"])
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from homodyne_lib.fitting.basins import RIVAL
 from homodyne_lib.fitting.speckle_fit import SpeckleFit, fit_speckle
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
@@ -136,9 +137,10 @@ def in_metric(
     if merged is problem:
         return found, problem, None
     # The model at a minimum of least squares may differ too much from that at the better fit.
-    at, start = found.fit.values, found.fit.values[: len(problem.names)]
+    at = found.fit.values
+    near = [problem.model.vector(basin) for basin in found.fit.basins if basin["delta_chi2"] < RIVAL]
     merged, _ = merged_frames(problem, at, threads=options["threads"])
-    return fit_speckle(merged, at, [start], shot, **options), merged, at
+    return fit_speckle(merged, at, near, shot, **options), merged, at
 
 
 def _of_single_frames(noise: NoiseCalibration, problem: Problem, fit: Fit) -> NoiseCalibration:

@@ -127,7 +127,7 @@ def _best(posterior, *, progress, **how):
         progress(f"{'; '.join(attempts[0][1]['reasons'])}; once more with smaller steps and a longer adaptation")
         learn = learn or attempts[0][1]["divergences"] > 0
         attempts.append(_attempt(posterior, 2, learn, progress=progress, **how))
-    best, report = min(attempts, key=lambda attempt: attempt[1]["max_r_hat"])
+    best, report = min(attempts, key=lambda attempt: (not attempt[1]["converged"], attempt[1]["max_r_hat"]))
     report["node_share"] = posterior.node_share(best.x)
     progress(f"weighed by the density of the finest nodes, {report['node_share']:.1%} of the draws count")
     return best, report

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from white_noise import record_of, white_noise_data
 
+from homodyne_lib.fitting.identifiability import degeneracies, direction_is_open
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.fitting.starts import mirror_images
 from homodyne_lib.likelihood.problem import make_problem
@@ -100,6 +101,29 @@ def test_both_directions_that_two_angles_allow_are_told(turn):
     directions = np.array([basin["phi0"] - turn for basin in fit.basins])
     tangents = np.tan(np.deg2rad(directions))
     assert tangents.sum() == pytest.approx(-2.0 / np.tan(np.deg2rad(50.0)), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("phi", "fixed", "bounds", "told"),
+    [
+        ((0.0, 60.0), {}, {}, "One with phi0 = -56.6 deg fits as well"),
+        ((0.0, 60.0), {}, {"phi0": [-90.0, 90.0]}, "One with phi0 = -56.6 deg fits as well"),
+        ((0.0, 60.0), {}, {"phi0": [-60.0, 60.0]}, "One with phi0 = -56.6 deg fits as well"),
+        ((0.0, 60.0), {}, {"phi0": [170.0, 210.0]}, None),  # in another turn
+        ((0.0, 60.0), {"phi0": 20.0}, {}, None),
+        ((0.0, 180.0), {}, {"phi0": [10.0, 30.0]}, "Other flows fit as well"),
+        ((0.0, 180.0), {"phi0": 20.0}, {}, None),
+        ((0.0, 60.0, 120.0), {}, {}, None),
+    ],
+)
+def test_a_direction_is_open_unless_what_is_known_leaves_one_flow(phi, fixed, bounds, told):
+    """At 0 and 60 deg the flow along 20 deg has the phases of another one; by hand, tan φ0 of both add up to -2 cot 60°."""
+    params = np.array([2000.0, 0.0, 100.0, 1e-3, 0.0, 1e-5, 20.0])
+    problem = turned(0.0, phi=phi)
+    sentences = degeneracies(problem, params, problem.names, np.zeros((7, 7)), fixed, bounds)
+    assert any("cannot tell the size" in sentence for sentence in sentences) == (told is not None)
+    assert told is None or any(told in sentence for sentence in sentences)
+    assert direction_is_open(problem, params, fixed, bounds) == (told is not None)
 
 
 def test_mirror_images_have_the_phases_of_the_flow():

@@ -203,12 +203,6 @@ def test_what_is_held_is_not_called_unknown(mode, fixed, words):
     assert not any(words in warning for warning in held.warnings)
 
 
-def test_a_direction_within_bounds_is_not_called_unknown():
-    problem, _ = problem_of("laminar_flow", n=60, phi=(0.0, 45.0))
-    fit = fit_nlsq(problem, start=start_of("laminar_flow"), n_starts=0, bounds={"phi0": [-30.0, 30.0]})
-    assert not any("cannot tell the size of the shear rate" in warning for warning in fit.warnings)
-
-
 @pytest.mark.parametrize("mode", ["constant", "constant_per_angle"])
 @pytest.mark.parametrize("phi", [[0.0], [0.0, 90.0]])
 def test_a_fit_in_which_nothing_has_an_error_says_so(mode, phi):

@@ -51,6 +51,18 @@ def test_a_fit_is_within_reach_at_any_rate(scale):
         assert 1.5 < ratio ** np.sign(step) < 10.0
 
 
+@pytest.mark.parametrize("rate", [0.4, 0.9, 8.0])
+def test_a_mean_shear_rate_may_be_above_the_bound_of_its_value_at_one_second(rate):
+    fit = FIT.copy()
+    fit[3:6] = 0.5 * rate / np.mean(TIME ** FIT[4]), FIT[4], 0.5 * rate
+    coordinates = Coordinates(NAMES, TIME, about=fit)
+    np.testing.assert_allclose(coordinates.params(jnp.asarray(coordinates.from_params(fit))), fit, rtol=1e-9)
+    draws = np.asarray(coordinates.params(jnp.asarray(coordinates.prior_draws(2000))))
+    mean = np.array([np.mean(row[3] * TIME ** row[4] + row[5]) for row in draws])
+    # Uniform up to 1 per second, or to twice the fit.
+    assert mean.max() == pytest.approx(max(1.0, 2.0 * rate), rel=0.02)
+
+
 def test_a_mean_shear_rate_begins_at_zero():
     """Of 2,000 draws of the prior, uniform up to the table's 1 per second, the least is near 1/2000."""
     coordinates = Coordinates(NAMES, TIME)

@@ -47,6 +47,12 @@ def test_two_q_and_a_free_power_leave_nothing_to_compare(with_power):
     assert fit.parts.power == pytest.approx(1.0, abs=0.3)
 
 
+def test_a_q_alone_is_not_fitted_where_the_power_of_q_alone_is_free(with_power):
+    fit = hd.fit(with_power, q_exponent="free", fixed=AT_REST, starts=8)
+    assert fit.parts is None
+    assert fit.values["q_exponent"] == pytest.approx(1.0, abs=0.1)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_parts_have_calibrated_errors_whatever_those_of_the_whole_are(seed):
     """With errors of independent noise three right records have p = 0.03, 0.006 and 2e-8."""

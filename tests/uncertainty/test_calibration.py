@@ -23,6 +23,7 @@ from homodyne_lib.model.rates import calculate_diffusion_coefficient
 from homodyne_lib.model.scaling import per_angle_scaling
 from homodyne_lib.prepare.entry_noise import estimate_sigma
 from homodyne_lib.results.fit_records import calibration_record
+from homodyne_lib.sampling.coordinates import Coordinates
 from homodyne_lib.sampling.density import conditional_draws
 from homodyne_lib.sampling.importance import shard_terms
 from homodyne_lib.sampling.posterior import ShardPosterior
@@ -537,6 +538,15 @@ def test_draws_take_the_calibrated_errors():
             # The prior narrows what is hardly known; 1500 draws have a standard deviation to 2 %.
             assert after[name].std() == pytest.approx(result.errors[k], rel=0.15), name
             assert after[name].std() > 1.1 * before[name].std(), name
+
+
+def test_draws_of_one_number_are_spread():
+    coordinates = Coordinates(["D0", "alpha", "D_offset"], np.arange(1.0, 40.0), fixed={"alpha": 0.0, "D_offset": 0.0})
+    x = np.random.default_rng(1).normal(size=(2, 500, 2)) * 0.01
+    precise = np.diag([1e-6, 0.0, 0.0])
+    moved = adjust_draws(x, coordinates, precise, 4.0 * precise)
+    np.testing.assert_array_equal(moved[..., 1], x[..., 1])
+    assert np.all(np.isfinite(moved)) and moved[..., 0].std() >= x[..., 0].std()
 
 
 def test_draws_stay_where_independent_noise_explains_all():

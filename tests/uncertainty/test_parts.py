@@ -82,8 +82,11 @@ def test_a_power_of_q_explains_what_a_common_rate_does_not():
     for power in (None, 1.2):
         found = parts_agreement(rings, 5.0, power)
         assert not found.rejected and found.over_q.chi2 == pytest.approx(0.0, abs=1e-6)
+        assert "have the same rates up to a power of q within their errors" in found.sentence
     assert parts_agreement(rings, 5.0, None).over_q.degrees_of_freedom == 1
     assert found.power == pytest.approx(1.2)
+    other = parts_agreement([*rings, part(5000.0, 20.0, q=0.012)], 5.0, None)
+    assert other.rejected and "q_exponent" not in other.sentence
 
 
 def simulated(seed, factor=1.0, **changes):

@@ -117,13 +117,23 @@ def test_a_shard_without_numbers_is_named(torn):
 
 
 @pytest.mark.parametrize(
-    ("determined", "divergences", "second"),
-    [(True, 0, (300, 0.97, False)), (True, 3, (500, 0.985, True)), (False, 0, (500, 0.985, True))],
+    ("determined", "divergences", "second", "agree", "better"),
+    [
+        (True, 0, (300, 0.97, False), False, 1),
+        (True, 3, (500, 0.985, True), False, 1),
+        (False, 0, (500, 0.985, True), False, 1),
+        (True, 3, (500, 0.985, True), True, 2),
+    ],
 )
-def test_chains_that_do_not_agree_are_sampled_once_more(tmp_path, monkeypatch, determined, divergences, second):
+def test_chains_that_do_not_agree_are_sampled_once_more(
+    tmp_path, monkeypatch, determined, divergences, second, agree, better
+):
     """With more care; what is kept is the better of the two. Only the sampler is invented."""
     asked, kept = [], []
-    reports = [{"converged": False, "max_r_hat": r, "reasons": ["R̂"], "divergences": divergences} for r in (1.02, 1.05)]
+    reports = [
+        {"converged": converged, "max_r_hat": r_hat, "reasons": ["R̂"], "divergences": divergences}
+        for r_hat, converged in ((1.02, False), (1.05, agree))
+    ]
 
     def sampled(posterior, *, seed, n_warmup, target_acceptance, adapt_mass, **_):
         asked.append((n_warmup, round(target_acceptance, 6), adapt_mass))
@@ -144,8 +154,8 @@ def test_chains_that_do_not_agree_are_sampled_once_more(tmp_path, monkeypatch, d
     cmc = {"chains": 4, "warmup": 100, "draws": 500, "target_acceptance": 0.9}
     sample_shard.sample(tmp_path / "0.npz", lambda: posterior, label="0", seed=1, cmc=cmc, progress=len)
     assert asked == [(100, 0.9, False) if determined else (300, 0.97, True), second]
-    assert kept[-1]["attempts"] == 1
-    assert kept[-1]["max_r_hat"] == 1.02
+    assert kept[-1]["attempts"] == better
+    assert kept[-1]["max_r_hat"] == (1.02, 1.05)[better - 1]
 
 
 def test_the_other_shards_are_combined(torn):

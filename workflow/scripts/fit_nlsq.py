@@ -41,7 +41,7 @@ def in_short(result):
         gain = f"errors {result.agreement.gain_in_words} in the metric of the noise"
         told += f", {'the two fits disagree' if result.agreement.rejected else gain}"
     if result.parts is not None and result.parts.made:
-        told += f"; each part alone has {'other' if result.parts.rejected else 'the same'} rates"
+        told += f"; parts alone {'contradict' if result.parts.rejected else 'agree with'} the common fit"
     return told
 
 

@@ -175,12 +175,13 @@ def _agreement(fit: Fit) -> str:
 
 
 def _of_parts(fit: Fit) -> str:
-    """Whether each q and each file alone has the same rates, as a part of a sentence; nothing where there is one."""
+    """Whether each q and each file alone agrees with the common fit, as a part of a sentence; nothing where there is one."""
     if fit.parts is None:
         return ""
     tests = ((fit.parts.over_q, "each q"), (fit.parts.over_repeats, "each file"))
     told = [
-        f" {what} alone has {'**other**' if test.rejected else 'the same'} rates (p = {plain_number(test.p_value, 2)});"
+        f" {what} alone {'**contradicts**' if test.rejected else 'agrees with'} the common fit "
+        f"(p = {plain_number(test.p_value, 2)});"
         for test, what in tests
         if test is not None and test.degrees_of_freedom
     ]
