@@ -85,12 +85,7 @@ class Coordinates:
     """
 
     def __init__(
-        self,
-        names: Sequence[str],
-        time,
-        bounds: Mapping | None = None,
-        fixed: Mapping | None = None,
-        about=None,
+        self, names: Sequence[str], time, bounds: Mapping | None = None, fixed: Mapping | None = None, about=None
     ):
         self.fixed, self.time = dict(fixed or {}), np.asarray(time, dtype=float)
         self._name(names, [amp for amp, _, off in _RATES if {amp, off} & {*(bounds or {})} - {*self.fixed}])
