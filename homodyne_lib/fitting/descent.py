@@ -24,7 +24,10 @@ __all__ = ["SINGULAR", "solve"]
 SINGULAR = 1e-12
 """Eigenvalue ratio of the scaled Gauss-Newton matrix below which a direction is not determined."""
 
-_AT_BOUND = 1e-4  # share of the bound width, on the search scale
+# A parameter is at its bound where the distance is below this share of the width, on the search scale, and of its error while
+# all others are held. An interval may be wide against what the data tell, as of an offset that is not to be negative.
+_AT_BOUND, _OF_ERROR = 1e-4, 0.1
+_INWARD = 1e-6  # share of the width by which a start on a bound or beyond is moved inside
 _TOLERANCE = 1e-12
 # Curvature of χ² along a parameter on its search scale below which χ² does not depend on the parameter.
 _NO_CURVATURE = 1e-30
@@ -102,9 +105,9 @@ def solve(problem: Problem, start, bounds=None, fixed=None, max_evaluations=200,
     middle, width = 0.5 * (lower + upper), upper - lower
     v = to_search_scale(compressed.free, np.asarray(start, dtype=float)[compressed.index])
     v = nearest_image(compressed.free, v, middle)
-    margin = 1e-3 * width
+    margin = _INWARD * width
     endless = without_ends(compressed.free, lower, upper)
-    v = np.where(endless, v, np.clip(v, lower + margin, upper - margin))
+    v = np.where(endless | ((lower < v) & (v < upper)), v, np.clip(v, lower + margin, upper - margin))
     lower, upper = np.where(endless, -np.inf, lower), np.where(endless, np.inf, upper)
     # Where χ² is constant, SciPy divides by a predicted reduction of almost zero.
     with np.errstate(over="ignore"):
@@ -121,6 +124,9 @@ def solve(problem: Problem, start, bounds=None, fixed=None, max_evaluations=200,
         )
     outcome.n_evaluations = compressed.n_evaluations
     outcome.free, outcome.x = compressed.free, nearest_image(compressed.free, outcome.x, middle)
-    near = np.minimum(outcome.x - lower, upper - outcome.x) < _AT_BOUND * width
+    curvature = np.linalg.norm(outcome.jac, axis=0)
+    with np.errstate(divide="ignore"):
+        error = np.sqrt(2.0 * outcome.cost / problem.n_points) / curvature
+    near = np.minimum(outcome.x - lower, upper - outcome.x) < np.minimum(_AT_BOUND * width, _OF_ERROR * error)
     outcome.at_bound = dict(zip(compressed.free, near.tolist(), strict=True))
     return compressed.params(outcome.x), outcome

@@ -17,13 +17,24 @@ from homodyne_lib.model.plurals import plural
 from homodyne_lib.model.scales import interval_of, nearest_image
 from homodyne_lib.model.scaling import per_angle_scaling
 
-__all__ = ["THREE_SIGMA", "degeneracies", "direction_is_open", "known_together", "parts_of_rate", "scaling_test"]
+__all__ = [
+    "REJECTED_SCALING",
+    "THREE_SIGMA",
+    "degeneracies",
+    "direction_is_open",
+    "known_together",
+    "parts_of_rate",
+    "scaling_test",
+]
 
+REJECTED_SCALING = "The data reject contrast and offset"
+"""How the sentence of :func:`scaling_test` begins."""
 THREE_SIGMA = 0.0027
 """Chance that a normal number is more than three standard deviations from its mean; the level of the F tests."""
 
 _CORRELATED = 0.99  # correlation from which two parameters are only known together
 _FEW_ANGLES = 3
+_APART = 3.0  # errors of phi0, beyond which another direction is not the same
 _ALIKE = 1.0  # [deg], between angles at which a flow has the same effect
 _COMPLETE = 0.1  # a decay is complete where g1² falls below this within the record
 _TOO_FAST = 0.1  # a decay is too fast where g1² falls below this within one frame
@@ -53,7 +64,7 @@ def degeneracies(problem: Problem, params, names, covariance, fixed=(), bounds=N
     list of str
         Sentences; empty where nothing is wrong.
     """
-    return [*_flat_power_laws(params, names, covariance), *_short_of_data(problem, params, fixed, bounds)]
+    return [*_flat_power_laws(params, names, covariance), *_short_of_data(problem, params, covariance, fixed, bounds)]
 
 
 def known_together(params, names, covariance) -> tuple[list[int], list[list[str]]]:
@@ -114,16 +125,21 @@ def _same_direction(phi) -> np.ndarray:
     return np.abs(nearest_image(["phi0"], phi[:, None] - phi, 0.0)) < _ALIKE
 
 
-def direction_is_open(problem: Problem, params, fixed: Container[str], bounds: Mapping | None = None) -> bool:
+def direction_is_open(
+    problem: Problem, params, covariance, fixed: Container[str], bounds: Mapping | None = None
+) -> bool:
     """Whether a flow of another direction phi0, and of another size, fits as well.
 
-    At two angles there is one, which bounds may exclude; at one angle any direction does, within bounds too.
+    At two angles there is one. Bounds may exclude it, or it is the same within the errors, as where a flow goes along one of
+    two angles at 90 deg. At one angle any direction does, within bounds too.
 
     Parameters
     ----------
     problem : Problem
     params : ndarray, shape (p,)
         The fit [units of the parameter table].
+    covariance : ndarray
+        Of the physical parameters first; zero where one has no error.
     fixed : container of str
         Parameters that are held.
     bounds : mapping of str to (float, float), optional
@@ -131,11 +147,12 @@ def direction_is_open(problem: Problem, params, fixed: Container[str], bounds: M
     if not problem.model.has_flow or "phi0" in fixed:
         return False
     directions = _directions(problem)[0]
-    if len(directions) != 2 or "phi0" not in (bounds or {}):
+    if len(directions) != 2:
         return len(directions) < _FEW_ANGLES
-    low, high = interval_of("phi0", bounds)
-    image = _other_direction(directions, params[problem.names.index("phi0")])
-    return bool(low <= nearest_image(["phi0"], image, 0.5 * (low + high))[0] <= high)
+    k, (low, high) = problem.names.index("phi0"), interval_of("phi0", bounds)
+    other = _other_flow(directions, params[k])[0]
+    is_another = abs(nearest_image(["phi0"], other, params[k])[0] - params[k]) > _APART * np.sqrt(covariance[k, k])
+    return bool(is_another and low <= nearest_image(["phi0"], other, 0.5 * (low + high))[0] <= high)
 
 
 def _directions(problem) -> tuple[np.ndarray, int]:
@@ -145,29 +162,29 @@ def _directions(problem) -> tuple[np.ndarray, int]:
     return angles[~np.tril(_same_direction(angles), -1).any(axis=1)], angles.size
 
 
-def _other_direction(directions, phi0) -> float:
-    """phi0 of the flow whose phases at two angles have the same ratio but for its sign [deg]."""
+def _other_flow(directions, phi0) -> tuple[float, float]:
+    """Of the flow whose phases at two angles have the same ratio but for its sign: phi0 [deg], and its rate over this one."""
     angles = np.deg2rad(directions)
-    own = np.cos(angles - np.deg2rad(phi0))[::-1]
-    return float(np.rad2deg(np.arctan2(-own @ np.cos(angles), own @ np.sin(angles))))
+    own = np.cos(angles - np.deg2rad(phi0))
+    other = np.arctan2(-own[::-1] @ np.cos(angles), own[::-1] @ np.sin(angles))
+    return float(np.rad2deg(other)), float(np.linalg.norm(own) / np.linalg.norm(np.cos(angles - other)))
 
 
-def _short_of_data(problem, params, fixed, bounds) -> list[str]:
+def _short_of_data(problem, params, covariance, fixed, bounds) -> list[str]:
     experiment = problem.experiment
     n_phi, last = experiment.phi.size, experiment.time.size - 1
     sentences = []
-    if direction_is_open(problem, params, fixed, bounds):
+    if direction_is_open(problem, params, covariance, fixed, bounds):
         directions, n_angles = _directions(problem)
         alike = " (those 180 deg apart are one)" if len(directions) < n_angles else ""
-        todo = "Other flows fit as well: hold phi0 (fixed)."
+        sentence = "cannot tell the size of the shear rate from its direction phi0: hold phi0 (fixed)."
         if len(directions) == 2:
-            image = _other_direction(directions, params[problem.names.index("phi0")])
-            other = nearest_image(["phi0"], image, 0.0)[0]
-            todo = f"One with phi0 = {other:.3g} deg fits as well: hold phi0 (fixed), or bound it (bounds) to one of the two."
-        sentences.append(
-            f"{plural(len(directions), 'angle')}{alike} cannot tell the size of the shear rate from its direction "
-            f"phi0; {_FEW_ANGLES} or more can. {todo}"
-        )
+            other, ratio = _other_flow(directions, params[problem.names.index("phi0")])
+            sentence = (
+                f"leave another flow that fits as well, with phi0 = {nearest_image(['phi0'], other, 0.0)[0]:.3g} deg and "
+                f"{ratio:.3g} times this shear rate: hold phi0 (fixed), or bound it (bounds) to one of the two."
+            )
+        sentences.append(f"{plural(len(directions), 'angle')}{alike} {sentence} {_FEW_ANGLES} or more angles decide.")
     # First frame with last, and the last two with each other.
     ends = experiment.model_layout(experiment.time, np.array([0, last - 1]), np.array([last, last]))
     u = g1_total(np.asarray(params), ends, *experiment.model_factors, problem.model.convention) ** 2
@@ -186,10 +203,10 @@ def _short_of_data(problem, params, fixed, bounds) -> list[str]:
     return sentences
 
 
-def scaling_test(problem: Problem, params, equations: NormalEquations) -> str | None:
+def scaling_test(problem: Problem, params, equations: NormalEquations, inflation: float = 1.0) -> str | None:
     """F test of a contrast and offset that several angles share, at fixed physical parameters.
 
-    Its level, `THREE_SIGMA`, holds where the noise of the entries is independent.
+    Its level is `THREE_SIGMA`.
 
     Parameters
     ----------
@@ -197,6 +214,8 @@ def scaling_test(problem: Problem, params, equations: NormalEquations) -> str | 
     params : ndarray, shape (p,)
     equations : NormalEquations
         At ``params``.
+    inflation : float
+        How much larger variances of a fit are than where the noise of the entries is independent.
 
     Returns
     -------
@@ -210,7 +229,7 @@ def scaling_test(problem: Problem, params, equations: NormalEquations) -> str | 
     sums = problem.products.sums(params)
     chi2 = solve_scaling(sums, problem.y_moments, problem.weight, problem.data.centre, individual)[2]
     freedom = problem.n_points - individual.n_parameters - len(params)
-    ratio = (equations.chi2 - chi2) / more / (chi2 / freedom)
+    ratio = (equations.chi2 - chi2) / more / (chi2 / freedom) / inflation
     if fdtrc(more, freedom, ratio) > THREE_SIGMA:
         return None
     # Modes of this kind hold what quantiles say; others share one contrast.
@@ -219,6 +238,6 @@ def scaling_test(problem: Problem, params, equations: NormalEquations) -> str | 
     reasons = ["contrasts differ from angle to angle"] * shared + ["the estimates from quantiles are biased"] * held
     biased = "rates and phi0" if problem.model.has_flow else "rates"
     return (
-        f"The data reject contrast and offset in per-angle mode {problem.scaling.mode} (F = {ratio:.3g} for {more} more "
+        f"{REJECTED_SCALING} in per-angle mode {problem.scaling.mode} (F = {ratio:.3g} for {more} more "
         f"numbers): {' or '.join(reasons)}, and {biased} are biased. Choose the per-angle mode individual."
     )

@@ -21,11 +21,12 @@ from homodyne_lib.interface.settings import (
     check_shards,
     check_values,
     check_whole,
+    made_from,
     silent,
 )
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import compress
-from homodyne_lib.results.fits import Fit, FitInput
+from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.posteriors import Posterior
 from homodyne_lib.sampling.posterior import ShardPosterior
 from homodyne_lib.sampling.shard_files import Proposals, ShardDraws
@@ -130,7 +131,7 @@ def fit(
     )
     if uncertainty == "speckle":
         result = calibrate(result, estimator, max_evaluations=max_evaluations, threads=threads, progress=progress)
-    made = _made_from(result)
+    made = made_from(result)
     return with_parts(
         result,
         made.record,
@@ -145,13 +146,6 @@ def fit(
         threads=threads,
         progress=progress,
     )
-
-
-def _made_from(fit: Fit) -> FitInput:
-    check_kind("fit", fit, Fit, "homodyne_lib.fit")
-    if fit.made_from is None:
-        raise ValueError("a fit that was read from a file has no data; fit the data again with homodyne_lib.fit.")
-    return fit.made_from
 
 
 def calibrate(
@@ -183,7 +177,11 @@ def calibrate(
     """
     check_choice("estimator", estimator, Estimator)
     check_whole(1, max_evaluations=max_evaluations, threads=threads)
-    made = _made_from(fit)
+    made = made_from(fit)
+    if fit.metric is not None and fit.least_squares is None:
+        raise ValueError(
+            "this is one of the two fits of a result; give the whole one, as homodyne_lib.fit returned it."
+        )
     result = calibrated(
         fit.least_squares or fit,
         made.record,
@@ -244,7 +242,7 @@ def sample(
     ValueError
         If the fit was read from a file, shards do not fit the data, too few of them can be used, or there is only one chain.
     """
-    made = _made_from(fit)
+    made = made_from(fit)
     check_shards(shards, min_good_shards)
     check_whole(1, chains=chains, processes=processes)
     if chains < 2:

@@ -11,6 +11,7 @@ import numpy as np
 
 from homodyne_lib.io.wavevectors import numbers_of
 from homodyne_lib.model.parameters import PARAMETERS, POWER_OF_Q, unit_to_check
+from homodyne_lib.results.fits import Fit, FitInput
 
 __all__ = [
     "Convention",
@@ -28,6 +29,7 @@ __all__ = [
     "check_shards",
     "check_values",
     "check_whole",
+    "made_from",
     "silent",
 ]
 
@@ -174,6 +176,20 @@ def check_geometry(q: Any, dt: Any, stator_rotor_gap: Any, *, ranges: bool = Tru
     for quantity, name, value in values:
         if (found := unit_to_check(quantity, value, name)) and found[0]:
             raise ValueError(found[1])
+
+
+def made_from(fit: Fit) -> FitInput:
+    """What a fit was made of.
+
+    Raises
+    ------
+    ValueError
+        If the fit was read from a file.
+    """
+    check_kind("fit", fit, Fit, "homodyne_lib.fit")
+    if fit.made_from is None:
+        raise ValueError("a fit that was read from a file has no data; fit the data again with homodyne_lib.fit.")
+    return fit.made_from
 
 
 def silent(text: str) -> None:

@@ -74,9 +74,9 @@ def _shown(misfit: Misfit) -> np.ndarray:
 
 
 def _lost(misfit: Misfit) -> np.ndarray:
-    """Frames without the speckles of the others."""
+    """Frames without the speckles of the others; none where the level drifts more than the contrast."""
     shown = _shown(misfit)
-    return shown < _LOST * np.median(shown)
+    return (shown < _LOST * np.median(shown)) & (misfit.excess["contrast"] > misfit.excess["offset"])
 
 
 def _foremost(misfit: Misfit) -> list[str]:
@@ -89,9 +89,11 @@ def _sentence(problem, fit, misfit, frames, lost) -> str:
     """The whole warning."""
     families = _foremost(misfit)
     reasons = _of_frames(problem, misfit, frames, lost)
-    if not reasons and "contrast" in families:
+    # What changes with age most: a large drift of one is seen in the other too.
+    of_age = next((name for name in families if name != "decay"), None)
+    if not reasons and of_age == "contrast":
         reasons.append(_drift(problem, misfit))
-    if not reasons and "offset" in families:
+    if not reasons and of_age == "offset":
         where = _at_angles(problem, misfit, "offset")
         reasons.append(f"the level of c2 changes with age{where}, as where intensity or background drift")
     if "decay" in families:

@@ -164,7 +164,7 @@ def _alone(record: Correlations, data: Compressed, quantiles: QuantileScaling, s
             quoted, covariance = weighted.fit, calibrated.covariance
     part = _rates(problem.names, quoted, covariance, fit.curves, time, record.dt, found.reduced_chi2)
     # Of a flow and its mirror image, which fit alike, each part may have another.
-    if not direction_is_open(problem, quoted.values[: len(problem.names)], fixed, settings.bounds):
+    if not direction_is_open(problem, quoted.values, covariance, fixed, settings.bounds):
         return part
     return replace(part, known=[curve for curve in part.known if curve != "gamma_dot"])
 

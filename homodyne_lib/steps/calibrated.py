@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from homodyne_lib.fitting.basins import RIVAL
+from homodyne_lib.fitting.identifiability import REJECTED_SCALING, scaling_test
 from homodyne_lib.fitting.speckle_fit import SpeckleFit, fit_speckle
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import Compressed
@@ -69,9 +70,12 @@ def calibrated(
     problem = make_problem(data, per_angle, fit.model, record)
     held = [*fixed, *_at_bound(fit)]
     merged, raw = with_merged_frames(problem, fit.vector, record.raw_diagonal, threads)
-    if merged is not problem:
-        progress(f"{merge_size(len(record.frames))} neighbouring frames are merged for noise and metric")
-    noise = calibrate(merged, fit.vector, raw, held=held, fixed=[*fixed], threads=threads)
+    size = 1 if merged is problem else merge_size(len(record.frames))
+    if size > 1:
+        progress(f"{size} neighbouring frames are merged for noise and metric")
+    noise = calibrate(merged, fit.vector, raw, held=held, fixed=[*fixed], merged=size, threads=threads)
+    if noise.kind.correlated:
+        fit = _with_scaling_test(fit, problem, noise)
     told = noise if merged is problem else _of_single_frames(noise, problem, fit)
     own = calibration_record(told, fit.covariance.names, record.pixels)
     progress(own.note)
@@ -141,6 +145,22 @@ def in_metric(
     near = [problem.model.vector(basin) for basin in found.fit.basins if basin["delta_chi2"] < RIVAL]
     merged, _ = merged_frames(problem, at, threads=options["threads"])
     return fit_speckle(merged, at, near, shot, **options), merged, at
+
+
+def _with_scaling_test(fit: Fit, problem: Problem, noise: NoiseCalibration) -> Fit:
+    """The fit with the test of its scaling under the noise that there is, in the place of that under independent noise."""
+    params, variances = (
+        np.array(fit.vector[: len(problem.names)]),
+        (np.diag(c) for c in (noise.covariance, noise.independent)),
+    )
+    inflation = max((ours / plain for ours, plain in zip(*variances, strict=True) if plain > 0.0), default=1.0)
+
+    def tested(warning):
+        if not warning.startswith(REJECTED_SCALING):
+            return warning
+        return scaling_test(problem, params, problem.normal_equations(params), inflation)
+
+    return replace(fit, warnings=[warning for warning in map(tested, fit.warnings) if warning])
 
 
 def _of_single_frames(noise: NoiseCalibration, problem: Problem, fit: Fit) -> NoiseCalibration:

@@ -87,7 +87,7 @@ def fitted(
             chi2 = fit(at_rest, max(starts, 1), fixed=held, bounds=limits)[1].chi2
         else:
             chi2 = make_problem(data, per_angle, at_rest, record).cost(at_rest.vector(held))
-        is_open = direction_is_open(problem, found.values[: len(problem.names)], fixed, bounds)
+        is_open = direction_is_open(problem, found.values, found.covariance, fixed, bounds)
         n_more = len({*model.names} - {*at_rest.names} - {*fixed})
         result = replace(result, flow_test=flow_test(chi2, found, n_more, len(record.frames), is_open))
         progress(result.flow_test.sentence)

@@ -21,7 +21,7 @@ from homodyne_lib.likelihood.normal_equations import scaled_inverse
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import CONTRASTS, over_bins
 from homodyne_lib.likelihood.strips import model_matrices
-from homodyne_lib.model.frames import pairs_at_lag
+from homodyne_lib.model.frames import pairs_at_lag, usual_interval
 from homodyne_lib.uncertainty.intensities import Intensities
 from homodyne_lib.uncertainty.noise_choice import NoiseChoice
 from homodyne_lib.uncertainty.noise_kinds import NoiseKind
@@ -88,7 +88,9 @@ def _errors(covariance):
     return np.sqrt(np.where(variance > 0, variance, np.nan))
 
 
-def calibrate(problem: Problem, values, raw_diagonal, *, held=(), fixed=(), threads: int = 1) -> NoiseCalibration:
+def calibrate(
+    problem: Problem, values, raw_diagonal, *, held=(), fixed=(), merged: int = 1, threads: int = 1
+) -> NoiseCalibration:
     """Calibrate the covariance of a fit.
 
     Parameters
@@ -104,6 +106,8 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=(), fixed=(), thre
         Parameters that have no error: fixed, or on a bound.
     fixed : sequence of str
         Parameters that no draw moves; the information is that of the others.
+    merged : int
+        How many frames each frame of the problem is; the note speaks of the photons of one of them.
     threads : int
 
     Returns
@@ -132,7 +136,7 @@ def calibrate(problem: Problem, values, raw_diagonal, *, held=(), fixed=(), thre
     if measured:
         shot = np.maximum(np.mean(raw_diagonal, axis=1) - 1.0 - variance, 0.0)
     independent = choice.independent()
-    chosen, effective, note = choice.choose(shot, replaced=not measured)
+    chosen, effective, note = choice.choose(shot, replaced=not measured, merged=merged)
     with np.errstate(divide="ignore"):
         return NoiseCalibration(
             names=names,
@@ -157,7 +161,8 @@ def is_measured(problem: Problem, raw_diagonal) -> bool:
     if not np.all(np.isfinite(raw_diagonal)):
         return False
     # Neighbours in time: a frame at a gap has one on one side only.
-    i, j = pairs_at_lag(problem.experiment.frames, 1)
+    frames = problem.experiment.frames
+    i, j = pairs_at_lag(frames, usual_interval(frames))
     neighbours = np.stack([matrix[i, j] for matrix in problem.record.c2]).astype(float)
     diagonal, rounding = np.asarray(raw_diagonal, dtype=float), _ROUNDING * np.max(np.abs(neighbours), initial=1.0)
     replaced = np.ptp(diagonal, axis=1) < rounding

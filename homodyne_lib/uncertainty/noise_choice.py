@@ -162,7 +162,7 @@ class NoiseChoice(NamedTuple):
         """The least of the chances of the groups."""
         return float(self.chances(noise).min())
 
-    def choose(self, shot, *, replaced: bool = False) -> tuple[ScaledNoise, np.ndarray, str]:
+    def choose(self, shot, *, replaced: bool = False, merged: int = 1) -> tuple[ScaledNoise, np.ndarray, str]:
         """Find the noise that explains the stripes.
 
         Speckles with the counts of the diagonal are tried first, independent noise second. Where neither explains the
@@ -174,6 +174,8 @@ class NoiseChoice(NamedTuple):
             1/counts from the diagonal.
         replaced : bool
             Whether the diagonal was replaced or is empty, so that it does not give the counts.
+        merged : int
+            Frames that are one here; the sentence speaks of the photons of each.
 
         Returns
         -------
@@ -215,10 +217,10 @@ class NoiseChoice(NamedTuple):
         if replaced:
             reason = "the diagonal was replaced or is empty, and shows no counts"
         elif np.any(shot > 0.0):
-            reason = f"the diagonal shows {1.0 / shot.mean():.2g}"
+            reason = f"the diagonal shows {1.0 / (merged * shot.mean()):.2g}"
         else:
             reason = "the diagonal shows no shot noise"
-        low, high = (f"{counts:.2g}" for counts in (1.0 / fitted.max(), 1.0 / fitted.min()))
+        low, high = (f"{counts:.2g}" for counts in 1.0 / (merged * np.array([fitted.max(), fitted.min()])))
         photons = low if low == high else f"{low} to {high}"
         return (
             speckle,

@@ -103,27 +103,38 @@ def test_both_directions_that_two_angles_allow_are_told(turn):
     assert tangents.sum() == pytest.approx(-2.0 / np.tan(np.deg2rad(50.0)), rel=0.05)
 
 
+# By hand: tan φ0 of both add up to -2 cot 60°; rates go as 1/cos φ0, as the phase at 0 deg is the same.
+OTHER = "2 angles leave another flow that fits as well, with phi0 = -56.6 deg and 1.71 times this shear rate"
+
+
 @pytest.mark.parametrize(
     ("phi", "fixed", "bounds", "told"),
     [
-        ((0.0, 60.0), {}, {}, "One with phi0 = -56.6 deg fits as well"),
-        ((0.0, 60.0), {}, {"phi0": [-90.0, 90.0]}, "One with phi0 = -56.6 deg fits as well"),
-        ((0.0, 60.0), {}, {"phi0": [-60.0, 60.0]}, "One with phi0 = -56.6 deg fits as well"),
+        ((0.0, 60.0), {}, {}, OTHER),
+        ((0.0, 60.0), {}, {"phi0": [-90.0, 90.0]}, OTHER),
+        ((0.0, 60.0), {}, {"phi0": [-60.0, 60.0]}, OTHER),
         ((0.0, 60.0), {}, {"phi0": [170.0, 210.0]}, None),  # in another turn
         ((0.0, 60.0), {"phi0": 20.0}, {}, None),
-        ((0.0, 180.0), {}, {"phi0": [10.0, 30.0]}, "Other flows fit as well"),
+        ((0.0, 180.0), {}, {"phi0": [10.0, 30.0]}, "1 angle (those 180 deg apart are one) cannot tell the size"),
         ((0.0, 180.0), {"phi0": 20.0}, {}, None),
         ((0.0, 60.0, 120.0), {}, {}, None),
     ],
 )
 def test_a_direction_is_open_unless_what_is_known_leaves_one_flow(phi, fixed, bounds, told):
-    """At 0 and 60 deg the flow along 20 deg has the phases of another one; by hand, tan φ0 of both add up to -2 cot 60°."""
     params = np.array([2000.0, 0.0, 100.0, 1e-3, 0.0, 1e-5, 20.0])
     problem = turned(0.0, phi=phi)
     sentences = degeneracies(problem, params, problem.names, np.zeros((7, 7)), fixed, bounds)
-    assert any("cannot tell the size" in sentence for sentence in sentences) == (told is not None)
+    assert any("angles decide" in sentence for sentence in sentences) == (told is not None)
     assert told is None or any(told in sentence for sentence in sentences)
-    assert direction_is_open(problem, params, fixed, bounds) == (told is not None)
+    assert direction_is_open(problem, params, np.zeros((7, 7)), fixed, bounds) == (told is not None)
+
+
+@pytest.mark.parametrize(("phi0", "error", "is_open"), [(2.0, 1.0, True), (2.0, 2.0, False), (88.5, 1.5, False)])
+def test_a_flow_along_an_angle_is_its_own_mirror_image(phi0, error, is_open):
+    """Angles at 0 and 90 deg see phi0 and -phi0 alike, which are 4 deg apart, and 3 deg beside the other angle."""
+    params, covariance = np.array([2000.0, 0.0, 100.0, 1e-3, 0.0, 1e-5, phi0]), np.zeros((7, 7))
+    covariance[6, 6] = error**2
+    assert direction_is_open(turned(0.0, phi=(0.0, 90.0)), params, covariance, {}, {}) == is_open
 
 
 def test_mirror_images_have_the_phases_of_the_flow():

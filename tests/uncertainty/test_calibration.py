@@ -11,7 +11,9 @@ import pytest
 from white_noise import TRUTH, noise_of_a_pixel, problem_of, record_of
 from workflow_support import ROOT, snakemake
 
+import homodyne_lib as hd
 from homodyne_lib import simulation
+from homodyne_lib.fitting.identifiability import REJECTED_SCALING
 from homodyne_lib.fitting.nlsq import fit_nlsq
 from homodyne_lib.likelihood.problem import make_problem
 from homodyne_lib.likelihood.speckle_metric import AngleMetric, intensity_covariance
@@ -538,6 +540,28 @@ def test_draws_take_the_calibrated_errors():
             # The prior narrows what is hardly known; 1500 draws have a standard deviation to 2 %.
             assert after[name].std() == pytest.approx(result.errors[k], rel=0.15), name
             assert after[name].std() > 1.1 * before[name].std(), name
+
+
+@pytest.mark.parametrize("counts", [1.0, 10.0])
+def test_shared_contrasts_are_not_rejected_because_noise_is_correlated(counts):
+    """All angles have one contrast. Taken as independent, the residuals give F of 40 and of 300."""
+    record = hd.simulate(
+        {"D0": 20000.0, "alpha": -0.3, "D_offset": 2000.0},
+        [-60.0, 0.0, 40.0, 80.0],
+        q=0.0054,
+        dt=0.1,
+        n_frames=80,
+        pixels=2000,
+        modes=3,
+        counts=counts,
+        seed=4,
+    )
+    plain, ours = (
+        hd.fit(record, starts=8, per_angle_mode="auto", estimator="least_squares", uncertainty=how).warnings
+        for how in ("independent", "speckle")
+    )
+    assert any(warning.startswith(REJECTED_SCALING) for warning in plain)
+    assert not any(warning.startswith(REJECTED_SCALING) for warning in ours)
 
 
 def test_draws_of_one_number_are_spread():

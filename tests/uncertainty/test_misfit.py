@@ -158,6 +158,16 @@ def test_an_angle_of_another_matrix_is_named():
     assert set(wrong[[0, 3]]) & set(said.angles)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_level_that_drifts_is_not_taken_for_a_lost_beam(seed):
+    """The decay is over within a frame, so that a frame shows hardly any contrast. The level drifts by 0.06."""
+    fast = AT_REST | {"params": [480_000.0, 0.0, 0.0]}
+    age = np.add.outer(*2 * (np.linspace(0.0, 0.5, 60),))
+    said = said_of(simulated(seed, **fast) + 0.06 * age, fast)
+    assert said.detected and "level of c2 changes with age" in said.sentence
+    assert "bad_frames" not in said.sentence
+
+
 def said_of_bins(c2, q, repeat):
     """Of bins at three angles for each of the q and numbers of files."""
     phi, n_t = np.tile(THREE, len(q)), c2.shape[2]
