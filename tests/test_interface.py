@@ -222,13 +222,15 @@ def test_a_file_is_not_read_with_what_cannot_be(changes, told):
         hd.load(**{"path": "none.h5", "q": 0.01, "dt": 0.1} | changes)
 
 
-def test_a_fit_that_is_not_quoted_has_its_data_too():
+def test_a_fit_that_is_not_quoted_has_its_data_too_but_no_calibration_of_its_own():
     """Of an α that is held far off: least squares is quoted, and the fit in the metric stands beside it."""
     settings = SIMULATION | {"dt": 1.0, "n_frames": 40, "pixels": 3000, "modes": 2, "counts": 5.0}
     c2 = hd.simulate({"D0": 300.0, "alpha": 0.0, "D_offset": 0.0}, [0, 60], **settings)
     fit = hd.fit(c2, starts=3, fixed={"alpha": 1.5, "D_offset": 0.0})
     assert fit.agreement.rejected
-    assert hd.calibrate(fit.speckle, "least_squares").calibration is not None
+    assert fit.speckle.made_from is fit.made_from
+    with pytest.raises(ValueError, match="this is one of the two fits of a result; give the whole one"):
+        hd.calibrate(fit.speckle)
 
 
 def test_where_nothing_is_known_nothing_agrees(c2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import jax
@@ -31,7 +32,7 @@ from homodyne_lib.sampling.importance import shard_terms
 from homodyne_lib.sampling.posterior import ShardPosterior
 from homodyne_lib.sampling.sandwich import adjust_draws
 from homodyne_lib.simulation import field_factor, simulate_speckle_c2
-from homodyne_lib.uncertainty.calibration import calibrate
+from homodyne_lib.uncertainty.calibration import calibrate, is_measured
 from homodyne_lib.uncertainty.intensities import Intensities
 from homodyne_lib.uncertainty.noise_kinds import INDEPENDENT, SPECKLE
 from homodyne_lib.uncertainty.speckle_moments import score_moments
@@ -319,6 +320,19 @@ def test_shot_noise_is_read_from_residuals_where_the_diagonal_was_replaced():
     np.testing.assert_allclose(blind.effective_counts, 1.0, rtol=0.4)
     np.testing.assert_allclose(blind.errors[:3], known.errors[:3], rtol=0.25)
     assert "the diagonal was replaced" in blind.note
+    photons = float(re.search(r"speckles of (\S+) photons", blind.note)[1])
+    merged = calibrate(problem, fit.values, np.full_like(raw, np.nan), merged=3)
+    assert float(re.search(r"speckles of (\S+) photons", merged.note)[1]) == pytest.approx(photons / 3, rel=0.05)
+
+
+def test_a_diagonal_that_was_replaced_is_seen_where_every_other_frame_is_there():
+    """The mean of its neighbours, two frames apart."""
+    c2 = speckles("static", 1.0, seed=5)[:, ::2, ::2]
+    record = record_of(c2, PHI, frames=np.arange(1, 100, 2))
+    problem = make_problem(record, per_angle_scaling("individual", PHI), Model("static"))
+    neighbours = np.pad(np.diagonal(c2, 1, axis1=1, axis2=2), ((0, 0), (1, 1)), mode="edge")
+    assert not is_measured(problem, 0.5 * (neighbours[:, 1:] + neighbours[:, :-1]))
+    assert is_measured(problem, np.diagonal(c2, axis1=1, axis2=2))
 
 
 def test_a_diagonal_of_too_much_shot_noise_is_noticed_in_short_records():
