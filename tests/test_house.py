@@ -48,7 +48,7 @@ ALLOWED = {
     ("sampling.importance", "exp"): (1, "importance weights from their logarithms"),
     ("sampling.importance", "cumsum"): (1, "systematic resampling"),
     ("sampling.coordinates", "exp"): (10, "logarithmic coordinates of the sampler"),
-    ("fitting.identifiability", "cos"): (2, "direction of the other flow that has the phases at two angles"),
+    ("fitting.identifiability", "cos"): (3, "direction of the other flow that has the phases at two angles"),
     ("fitting.identifiability", "sin"): (1, "direction of the other flow that has the phases at two angles"),
     ("fitting.starts", "exp"): (1, "rates drawn on a logarithmic scale"),
     ("fitting.starts", "cos"): (1, "angle dependence of the shear phase squared, to read a start from it"),

@@ -574,8 +574,9 @@ def test_the_methods_tell_what_the_mode_auto_made_of_contrast_and_offset(flowing
 def test_the_methods_tell_whether_frames_were_merged(flowing, monkeypatch, merged_at, words):
     monkeypatch.setattr("homodyne_lib.model.frames.MOST_FRAMES", 10)
     results = Dataset.read("flowing", paths_in(flowing))
-    fit = replace(results.fit, agreement=SimpleNamespace(p_value=0.4), merged_at=merged_at)
-    assert words in methods_text(replace(results, fit=fit))
+    fit = replace(results.fit, agreement=SimpleNamespace(p_value=0.4, degrees_of_freedom=2), merged_at=merged_at)
+    told = methods_text(replace(results, fit=fit))
+    assert words in told and "The difference of the two fits was tested" in told
 
 
 def test_fits_that_leave_nothing_to_compare_do_not_agree(flowing):
@@ -583,6 +584,8 @@ def test_fits_that_leave_nothing_to_compare_do_not_agree(flowing):
     agreement = SimpleNamespace(p_value=1.0, degrees_of_freedom=0, rejected=False)
     said = belief(replace(results, fit=replace(results.fit, agreement=agreement)))
     assert "leave nothing to compare" in said and "agree" not in said
+    told = methods_text(replace(results, fit=replace(results.fit, agreement=agreement)))
+    assert "leave nothing to compare" in told and "was tested" not in told
 
 
 def test_a_direction_that_was_held_is_not_found(flowing):
