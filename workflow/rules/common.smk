@@ -87,10 +87,7 @@ IN_METRIC = bool(CALIBRATION) and config["estimator"] == "speckle"
 FAULTS = {
     name: fault
     for name, row in TABLE.items()
-    if (
-        fault := row.get("fault")
-        or fault_of(row, FILES[name], config, IN_METRIC)
-    )
+    if (fault := row.get("fault") or fault_of(row, FILES[name], config, IN_METRIC))
 }
 """Rows that cannot be analysed, and why: they end alone, before any of their jobs."""
 DATASETS = list(TABLE)
