@@ -1,5 +1,6 @@
 """The fit by least squares, what the data cannot determine, and the fit in the metric of speckle noise.
 
+:func:`~homodyne_lib.fitting.limits.check_search` refuses what no search can begin with.
 :func:`~homodyne_lib.fitting.nlsq.fit_nlsq` searches the whole parameter space (:mod:`~homodyne_lib.fitting.starts`), descends
 from the best points (:mod:`~homodyne_lib.fitting.descent`), and says in sentences which parameters the data leave open
 (:mod:`~homodyne_lib.fitting.identifiability`). A certificate shows that the nodes stand for all pairs of frames
