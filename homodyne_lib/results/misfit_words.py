@@ -90,10 +90,10 @@ def _sentence(problem, fit, misfit, frames, lost) -> str:
     families = _foremost(misfit)
     reasons = _of_frames(problem, misfit, frames, lost)
     # What changes with age most: a large drift of one is seen in the other too.
-    of_age = next((name for name in families if name != "decay"), None)
-    if not reasons and of_age == "contrast":
+    of_age = None if reasons else next((name for name in families if name != "decay"), None)
+    if of_age == "contrast":
         reasons.append(_drift(problem, misfit))
-    if not reasons and of_age == "offset":
+    elif of_age == "offset":
         where = _at_angles(problem, misfit, "offset")
         reasons.append(f"the level of c2 changes with age{where}, as where intensity or background drift")
     if "decay" in families:

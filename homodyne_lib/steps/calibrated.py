@@ -149,11 +149,9 @@ def in_metric(
 
 def _with_scaling_test(fit: Fit, problem: Problem, noise: NoiseCalibration) -> Fit:
     """The fit with the test of its scaling under the noise that there is, in the place of that under independent noise."""
-    params, variances = (
-        np.array(fit.vector[: len(problem.names)]),
-        (np.diag(c) for c in (noise.covariance, noise.independent)),
-    )
-    inflation = max((ours / plain for ours, plain in zip(*variances, strict=True) if plain > 0.0), default=1.0)
+    params, independent = np.array(fit.vector[: len(problem.names)]), np.diag(noise.independent)
+    known = independent > 0.0
+    inflation = max(np.diag(noise.covariance)[known] / independent[known], default=1.0)
 
     def tested(warning):
         if not warning.startswith(REJECTED_SCALING):

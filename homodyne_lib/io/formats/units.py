@@ -17,15 +17,9 @@ _UNITS = {
     | dict.fromkeys(("1/m", "m-1"), 1e-10),
     "phi": dict.fromkeys(("deg", "degree", "degrees", "°"), 1.0)
     | dict.fromkeys(("rad", "radian", "radians"), 180 / np.pi),
-    "frame_time": {
-        "s": 1.0,
-        "sec": 1.0,
-        "second": 1.0,
-        "seconds": 1.0,
-        "ms": 1e-3,
-        "us": 1e-6,
-        "\N{GREEK SMALL LETTER MU}s": 1e-6,
-    },
+    "frame_time": dict.fromkeys(("s", "sec", "second", "seconds"), 1.0)
+    | {"ms": 1e-3}
+    | dict.fromkeys(("us", "\N{GREEK SMALL LETTER MU}s"), 1e-6),
     "shear_rate": dict.fromkeys(("1/s", "s-1", "1/sec"), 1.0) | dict.fromkeys(("1/min", "min-1"), 1 / 60),
     "shear_stress": {"pa": 1.0, "n/m2": 1.0, "kpa": 1e3},  # mPa and MPa are spelt alike here
 }
