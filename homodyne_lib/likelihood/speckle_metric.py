@@ -19,6 +19,7 @@ from scipy.linalg import cho_factor, cho_solve
 from homodyne_lib.likelihood.experiment import Experiment
 from homodyne_lib.likelihood.strips import model_matrices
 from homodyne_lib.model import kernels
+from homodyne_lib.model.matrices import traces
 
 __all__ = [
     "CONTRASTS",
@@ -95,15 +96,14 @@ class AngleMetric:
 
     def inner(self, a: Whitened, b: Whitened) -> np.ndarray:
         """Inner products of all pairs (M2), (m_a, m_b)."""
-        m_a, m_b = len(a.product), len(b.product)
-        whole = a.product.reshape(m_a, -1) @ b.product.mT.reshape(m_b, -1).T
-        return 0.5 * (whole - a.diagonal @ cho_solve(self.projection, b.diagonal.T))
+        return 0.5 * (traces(a.product, b.product) - a.diagonal @ cho_solve(self.projection, b.diagonal.T))
 
     def weights(self, matrices) -> np.ndarray:
         """Matrices W with which the inner product with B is the sum of W B over pairs (M3), (m, n_t, n_t)."""
         product, diagonal = self.whitened(matrices)
-        of_diagonal = cho_solve(self.projection, diagonal.T).T
-        return (product - self.inverse * of_diagonal[:, None, :]) @ self.inverse
+        for matrix, of_diagonal in zip(product, cho_solve(self.projection, diagonal.T).T, strict=True):
+            matrix -= self.inverse * of_diagonal
+        return product @ self.inverse
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +118,8 @@ class SpeckleMetric:
     convention : str
         Shear convention.
     angles : list of AngleMetric, length n_phi
-    ones, data : list of ndarray, length n_phi
-        Weights of 1 and of the data less the centre at each angle, (n_t, n_t).
+    ones, data : ndarray, shape (n_phi, n_t, n_t)
+        Weights of 1 and of the data less the centre at each angle.
     y_moments : ndarray, shape (n_phi, 3)
         Inner products of 1 with 1, of 1 with y and of y with y.
     threads : int
@@ -129,8 +129,8 @@ class SpeckleMetric:
     experiment: Experiment
     convention: str
     angles: list[AngleMetric]
-    ones: list[np.ndarray]
-    data: list[np.ndarray]
+    ones: np.ndarray
+    data: np.ndarray
     y_moments: np.ndarray
     threads: int = 1
 
@@ -154,21 +154,24 @@ class SpeckleMetric:
         """
         p, experiment = len(problem.names), problem.experiment
         contrast, offset = problem.scaling.expand(np.asarray(values, dtype=float)[p:])
-        pairs = 1.0 - np.eye(experiment.frames.size)
+        n_phi, n_t = experiment.phi.size, experiment.frames.size
+        pairs = 1.0 - np.eye(n_t)
+        # One allocation for what stays: between the many matrices that go, memory would be left that nobody can use.
+        inverse, factor, ones, data = np.empty((4, n_phi, n_t, n_t))
 
         def of_angle(k, u):
             metric = AngleMetric.of(intensity_covariance(u + np.eye(len(u)), contrast[k], offset[k], shot[k]))
             y = np.triu(problem.record.c2[k] - problem.data.centre, 1)
             known = np.stack([pairs, y + y.T])
-            weights = metric.weights(known)
+            ones[k], data[k] = weights = metric.weights(known)
+            inverse[k], factor[k] = metric.inverse, metric.projection[0].T
             (n, y1), (_, yy) = 0.5 * np.einsum("aij,bij->ab", weights, known)
-            return metric, *weights, (n, y1, yy)
+            # Matrices of LAPACK go along their columns.
+            return AngleMetric(inverse[k], (factor[k].T, metric.projection[1])), (n, y1, yy)
 
         parts = _over_angles(experiment, problem.model.convention, values[:p], of_angle, threads, slopes=False)
-        angles, ones, data, moments = zip(*parts, strict=True)
-        return cls(
-            experiment, problem.model.convention, list(angles), list(ones), list(data), np.array(moments), threads
-        )
+        angles, moments = zip(*parts, strict=True)
+        return cls(experiment, problem.model.convention, list(angles), ones, data, np.array(moments), threads)
 
     def gram(self, params) -> np.ndarray:
         """Inner products of ∂u/∂params, u, 1 with these and y, (n_phi, p + 2, p + 3), as of the nodes."""

@@ -21,6 +21,7 @@ from scipy.special import chdtrc
 from homodyne_lib.likelihood.normal_equations import scaled_inverse
 from homodyne_lib.likelihood.problem import Problem
 from homodyne_lib.likelihood.speckle_metric import CONTRASTS
+from homodyne_lib.model.matrices import traces
 from homodyne_lib.uncertainty.intensities import IntensityVariance
 from homodyne_lib.uncertainty.residual_sums import ResidualSums, frame_groups, noise_of_neighbours, residual_sums
 
@@ -190,11 +191,10 @@ def _scores(sums: ResidualSums, patterns, family, contrast, offset, size, weight
     columns = np.concatenate([patterns, *derivatives])
     flat = columns.reshape(len(columns), -1)
     tk = (columns * count) @ kernel  # T Σ of (U9)
-    covariance = tk.reshape(len(flat), -1) @ tk.mT.reshape(len(flat), -1).T
     moving = (columns * count) @ (kernel - variance.steady)
     return _Scores(
         0.5 * weight * flat @ np.where(off_diagonal, whole[-1], 0.0).ravel(),
-        0.5 * weight**2 / pixels * covariance,
+        0.5 * weight**2 / pixels * traces(tk, tk),
         0.5 * weight**2 / pixels * np.einsum("aij,aji->a", moving, moving),
         0.5 * weight * (flat * count.ravel()) @ flat.T,
     )

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import orth
 
+from homodyne_lib.model.matrices import row_blocks, traces
 from homodyne_lib.uncertainty.intensities import Intensities
 
 __all__ = ["PixelNoise", "pixel_noise", "score_moments"]
@@ -82,7 +83,7 @@ def score_moments(intensities: Intensities, matrices) -> np.ndarray:
     ndarray, shape (3, m, m)
         By power of 1/counts.
     """
-    return _at(intensities, _score_moments(_Products.of(intensities, matrices)))
+    return _at(intensities, _moments(intensities, matrices, of_frames=False)[0])
 
 
 def pixel_noise(intensities: Intensities, slopes) -> PixelNoise:
@@ -98,15 +99,15 @@ def pixel_noise(intensities: Intensities, slopes) -> PixelNoise:
     -------
     PixelNoise
     """
-    products, stripes_of_slopes = _Products.of(intensities, slopes), slopes.sum(axis=2)
-    score = _score_moments(products)
+    stripes_of_slopes = slopes.sum(axis=2)
+    score, frames = _moments(intensities, slopes, of_frames=True)
     total, stripes, spread = _residual_moments(intensities, score)
     stripes = _at(intensities, stripes)
     return PixelNoise(
         total=_at(intensities, total),
         score=_at(intensities, score),
         stripes=stripes,
-        cross=_at(intensities, _frame_moments(products)) @ stripes_of_slopes.T,
+        cross=_at(intensities, frames) @ stripes_of_slopes.T,
         spread=spread * [1.0, stripes[0], stripes[0] ** 2],
         hessian=score[2, 0, 0],
         among_stripes=stripes_of_slopes @ stripes_of_slopes.T,
@@ -122,73 +123,78 @@ def _at(intensities, moments) -> np.ndarray:
     return np.array(result)
 
 
-class _Products(NamedTuple):
-    """Products of matrices of which (U4) and (U5) are made, by their symbols there: J, g, u, J u, G g, v, c, X."""
+def _moments(intensities, matrices, of_frames: bool) -> tuple[dict, dict]:
+    """Moments (U4) of scores and, where they are asked for, (U5) of scores with the stripe of each frame.
 
-    slopes: np.ndarray
-    g: np.ndarray
-    u: np.ndarray
-    of_u: np.ndarray
-    of_g: np.ndarray
-    v: np.ndarray
-    c: np.ndarray
-    crossing: np.ndarray
-    crossing_by_frame: np.ndarray
-
-    @classmethod
-    def of(cls, intensities, slopes) -> _Products:
-        u, g = intensities.u, intensities.g
-        of_g = (slopes * g) @ g
-        v, c = np.einsum("aij,ij->ai", slopes, u), np.einsum("ij,aji->ai", g, of_g)
-        return cls(slopes, g, u, slopes @ u, of_g, v, c, *_crossing(slopes, g))
-
-
-def _score_moments(products):
-    """Moments (U4)."""
-    slopes, g, u, of_u, of_g, v, c, crossing, _ = products
-    m, vc = len(slopes), v @ c.T
-
-    def traces(a, b):
-        """Traces of aᵀ b, which are those of a b where one of them is symmetric."""
-        return a.reshape(m, -1) @ b.reshape(m, -1).T
-
-    return {
-        (0, 2, 0): 0.5 * traces(of_u, of_u.mT),
+    Symbols are those of the equations. Products of matrices take hundreds of MB in long records: one stack of them is held.
+    """
+    u, g = intensities.u, intensities.g
+    v, flat = np.einsum("aij,ij->ai", matrices, u), matrices.reshape(len(matrices), -1)
+    product = matrices @ u
+    scores = {
+        (0, 2, 0): 0.5 * traces(product, product),
         (0, 3, 0): v @ u @ v.T,
-        (0, 1, 2): -vc - vc.T,
-        (0, 0, 3): traces(of_g, of_g.mT) + 0.5 * crossing,
-        (1, 1, 0): traces(of_u, slopes),
+        (1, 1, 0): product.reshape(flat.shape) @ flat.T,
         (1, 2, 0): -v @ v.T,
-        (1, 0, 2): 2.0 * traces(of_g * g, slopes),
-        (2, 0, 0): 0.5 * traces(slopes, slopes),
-        (2, 1, 0): 0.5 * traces(slopes * u, slopes),
+        (2, 0, 0): 0.5 * (flat @ flat.T),
+        (2, 1, 0): 0.5 * _weighted_sums(matrices, u, matrices),
+    }
+    frames = _frame_moments_of_u(intensities, matrices, product, v) if of_frames else {}
+    for matrix, of_matrix in zip(matrices, product, strict=True):
+        np.matmul(matrix * g, g, out=of_matrix)
+    c = np.einsum("aij,ij->aj", product, g)
+    vc, (crossing, crossing_of_frames) = v @ c.T, _crossing(matrices, g)
+    scores |= {
+        (0, 1, 2): -vc - vc.T,
+        (0, 0, 3): traces(product, product) + 0.5 * crossing,
+        (1, 0, 2): 2.0 * _weighted_sums(product, g, matrices),
+    }
+    if of_frames:
+        frames |= _frame_moments_of_g(intensities, product, v, c, crossing_of_frames)
+    return scores, frames
+
+
+def _weighted_sums(a, weight, b) -> np.ndarray:
+    """Sums over all entries of a, a weight and b, for each matrix of a stack a with each of a stack b."""
+    parts = (
+        (a[:, rows] * weight[rows]).reshape(len(a), -1) @ b[:, rows].reshape(len(b), -1).T
+        for rows in row_blocks(len(weight))
+    )
+    return sum(parts)
+
+
+def _with_frames(u, vectors):
+    """Products of vectors, (m, n_t), with the vector v of each frame's stripe."""
+    u0 = u - np.eye(len(u))
+    return vectors @ u0 + u0.sum(axis=1) * vectors
+
+
+def _frame_moments_of_u(intensities, matrices, product, v):
+    """Moments (U5) that u alone makes; ``product`` is J u."""
+    u = intensities.u
+    # Stripes of u J u, which is symmetric.
+    uju = 2.0 * (product.sum(axis=2) @ u - np.einsum("aij,ij->aj", product, u))
+    return {
+        (0, 2, 0): 0.5 * uju,
+        (0, 3, 0): _with_frames(u, v @ u),
+        (1, 1, 0): _stripes(product),
+        (1, 2, 0): -_with_frames(u, v),
+        (2, 0, 0): matrices.sum(axis=2),
+        (2, 1, 0): v,
     }
 
 
-def _frame_moments(products):
-    """Moments of the score with the stripe of each frame (U5)."""
-    slopes, g, u, of_u, of_g, v, c, _, crossing = products
-    u0 = u - np.eye(len(g))
-    rows = u0.sum(axis=1)
-
-    def with_frames(vectors):
-        """Products with the vector v of each frame's stripe."""
-        return vectors @ u0 + rows * vectors
-
-    # The stripes of u J u and of (g G g)∘g, which are symmetric.
-    uju = 2.0 * (of_u.sum(axis=2) @ u - np.einsum("ij,aji->ai", u, of_u))
-    ggg = 2.0 * (np.stack([np.einsum("ij,ij->i", g @ part, g) for part in of_g]) - c)
+def _frame_moments_of_g(intensities, product, v, c, crossing):
+    """Moments (U5) of which g is a part; ``product`` is G g."""
+    u, g = intensities.u, intensities.g
+    # Stripes of (g G g)∘g, which is symmetric.
+    ggg = 2.0 * (np.stack([np.einsum("ij,ij->i", g @ part, g) for part in product]) - c)
     c_of_frames = 2.0 * v @ (g * ((g - np.eye(len(g))) @ g)).T
     return {
-        (0, 2, 0): 0.5 * uju,
-        (0, 3, 0): with_frames(v @ u),
-        (0, 1, 2): -with_frames(c) - c_of_frames,
+        (0, 1, 2): -_with_frames(u, c) - c_of_frames,
         (0, 0, 3): ggg + 0.5 * crossing,
-        (1, 1, 0): _stripes(of_u),
-        (1, 2, 0): -with_frames(v),
-        (1, 0, 2): _stripes(2.0 * of_g * g),
-        (2, 0, 0): slopes.sum(axis=2),
-        (2, 1, 0): _stripes(0.5 * slopes * u),
+        # g is one on the diagonal.
+        (1, 0, 2): 2.0 * (np.einsum("aij,ij->ai", product, g) + c - 2.0 * np.einsum("aii->ai", product)),
     }
 
 
@@ -239,8 +245,8 @@ def _crossing(slopes, g):
     n_t = len(g)
     before, j = np.triu_indices(n_t, 1)  # one less than the lag, which rises; the later frame
     i = j - before - 1
-    squares = slopes[:, i, j] ** 2
-    size = np.sqrt(np.mean(squares / np.maximum(squares.mean(axis=1, keepdims=True), _TINY), axis=0))
+    squares = (slope[i, j] ** 2 for slope in slopes)
+    size = np.sqrt(sum(square / max(square.mean(), _TINY) for square in squares) / len(slopes))
     chance = np.abs(g[i, j]) * size + 1e-6
     n = max(_SAMPLED_PAIRS, _PAIRS_TIMES_FRAMES // n_t)
     sampled, weight = np.arange(i.size), np.ones(i.size)

@@ -172,12 +172,14 @@ def _scores(problem, found, noise, threads):
     def of_angle(k):
         g1, slopes = model_matrices(values[:p], problem.experiment, k, problem.model.convention)
         slopes[:p] *= contrast[k]
-        weights = weighted.metric.angles[k].weights(slopes)
+        # Of long records no copy is kept, as they take hundreds of MB.
+        matrices = np.concatenate([weighted.metric.angles[k].weights(slopes), slopes])
+        slopes = matrices[len(slopes) :]
         spread = chain_rule(problem, k)
         # Weight matrices of all numbers of both fits.
         parts = weighted.weight[k] * spread.T, problem.weight[k] * spread.T
         intensities = Intensities.of(g1, contrast[k], offset[k])
-        moments = score_moments(intensities, np.concatenate([weights, slopes]))
+        moments = score_moments(intensities, matrices)
         both = np.zeros((2 * spread.shape[1], 2 * len(slopes)))
         both[: spread.shape[1], : len(slopes)], both[spread.shape[1] :, len(slopes) :] = parts
         residual = problem.record.c2[k] - offset[k] - contrast[k] * g1**2
@@ -186,8 +188,8 @@ def _scores(problem, found, noise, threads):
         covariances = [
             both @ np.tensordot([1.0, shot, shot**2], moments, 1) @ both.T / pixels for shot, pixels in noises
         ]
-        among = [0.5 * np.einsum("aij,bij->ab", left, slopes) for left in (weights, slopes)]
-        return *covariances, *(part @ a @ spread for part, a in zip(parts, among, strict=True))
+        among = 0.5 * (matrices.reshape(len(matrices), -1) @ slopes.reshape(len(slopes), -1).T)
+        return *covariances, *(part @ a @ spread for part, a in zip(parts, np.split(among, 2), strict=True))
 
     parts = zip(*side_by_side(of_angle, range(problem.experiment.phi.size), threads), strict=True)
     return tuple(sum(part) for part in parts)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from homodyne_lib.model.matrices import map_eigenvalues, unit_diagonal
+from homodyne_lib.model.matrices import map_eigenvalues, traces, unit_diagonal
 
 
 def positive_matrix(n=5):
@@ -35,3 +35,11 @@ def test_functions_of_a_matrix():
     matrix = positive_matrix()
     np.testing.assert_allclose(map_eigenvalues(matrix, np.sqrt), scipy.linalg.sqrtm(matrix), rtol=1e-12)
     np.testing.assert_allclose(map_eigenvalues(matrix, np.log), scipy.linalg.logm(matrix), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 7, 300])
+def test_traces_are_those_of_products_one_by_one(n):
+    """300 rows are more than one block; no matrix is symmetric."""
+    a, b = (np.random.default_rng(n).normal(size=(m, n, n)) for m in (3, 2))
+    expected = [[np.trace(left @ right) for right in b] for left in a]
+    np.testing.assert_allclose(traces(a, b), expected, rtol=1e-10, atol=1e-10 * n)
