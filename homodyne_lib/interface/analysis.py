@@ -26,6 +26,7 @@ from homodyne_lib.interface.settings import (
 )
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.likelihood.compression import compress
+from homodyne_lib.model.model import fixed_power
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.posteriors import Posterior
 from homodyne_lib.sampling.posterior import ShardPosterior
@@ -126,7 +127,7 @@ def fit(
         bounds=bounds or {},
         max_evaluations=max_evaluations,
         seed=seed,
-        q_exponent=None if q_exponent == "free" else float(q_exponent),
+        q_exponent=fixed_power(q_exponent),
         progress=progress,
     )
     if uncertainty == "speckle":

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from homodyne_lib.model.kernels import BROWNIAN
 from homodyne_lib.model.parameters import POWER_OF_Q, is_static, parameter_names
 
-__all__ = ["Model"]
+__all__ = ["Model", "fixed_power"]
+
+
+def fixed_power(q_exponent: float | Literal["free"]) -> float | None:
+    """Power of q that a configuration gives the decay; None where it is a parameter."""
+    return None if q_exponent == "free" else float(q_exponent)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ rule fit_nlsq:
         "../../envs/homodyne.yaml"
     threads: angles_side_by_side
     resources:
-        mem_mb=metric_memory_mb(1200, copies=8, matrices=80),
+        mem_mb=metric_memory_mb(1200, copies=6, matrices=60),
         runtime=minutes(30, per_million=3),
     params:
         row=row_part("analysis_mode"),

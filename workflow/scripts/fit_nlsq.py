@@ -6,6 +6,7 @@ from job_log import RESULT
 
 from homodyne_lib.io.canonical_file import open_correlations, read_correlations
 from homodyne_lib.likelihood.compression import Compressed
+from homodyne_lib.model.model import fixed_power
 from homodyne_lib.results.scalings import QuantileScaling
 from homodyne_lib.steps.apart import with_parts
 from homodyne_lib.steps.calibrated import calibrated
@@ -55,7 +56,7 @@ script_support.run(
         progress=log,
         analysis_mode=job.params.row["analysis_mode"],
         shear_convention=job.params.shear_convention,
-        q_exponent=None if job.params.q_exponent == "free" else float(job.params.q_exponent),
+        q_exponent=fixed_power(job.params.q_exponent),
         seed=job.params.seed,
         **job.params.scaling,
         **job.params.settings,

@@ -16,7 +16,7 @@ from sources import sources_of
 
 from homodyne_lib.fitting.limits import check_search
 from homodyne_lib.io.files import read_json, replacing
-from homodyne_lib.model.model import Model
+from homodyne_lib.model.model import Model, fixed_power
 from homodyne_lib.prepare.entry_noise import require_frames_for_noise
 from homodyne_lib.sampling.shards import shard_count
 
@@ -112,8 +112,8 @@ def fault_of(
     try:
         require_frames_for_noise(found["shape"][1])
         shard_count(*found["shape"], config["cmc"]["shards"], in_metric=in_metric)
-        q_exponent = None if config["q_exponent"] == "free" else config["q_exponent"]
-        check_search(Model(row["analysis_mode"], q_exponent=q_exponent).names, **search_of(config))
+        model = Model(row["analysis_mode"], q_exponent=fixed_power(config["q_exponent"]))
+        check_search(model.names, **search_of(config))
     except ValueError as error:
         return f"{row['path']}: {error}"
     return None
