@@ -60,8 +60,9 @@ def rates_of_q(parts: PartsAgreement, draws: Mapping[str, np.ndarray], power, re
     error = square * [part.errors["D"] for part in known]
     axes.errorbar(square / _SQUARES, gamma, error, color=CYCLE["fit"], **_POINTS)
     if parts.power is not None:
-        # Through the geometric means of the points.
-        height = np.mean(np.log(gamma)) + 0.5 * parts.power * (2 * np.log(fine) - np.mean(np.log(square)))
+        # The fitted line goes through the weighted means of the logarithms.
+        log_gamma, log_square = (np.average(np.log(x), weights=(gamma / error) ** 2) for x in (gamma, square))
+        height = log_gamma + 0.5 * parts.power * (2 * np.log(fine) - log_square)
         label = rf"$q^{{{parts.power:.2f} \pm {parts.power_error:.2f}}}$"
         axes.plot(fine**2 / _SQUARES, np.exp(height), "--", lw=1.0, color=CYCLE["truth"], label=label)
         axes.legend(loc="upper left")

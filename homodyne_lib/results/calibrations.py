@@ -58,7 +58,8 @@ class Calibration(Shown, JsonFile):
     pixels_note : str or None
         A warning where there are more independent pixels than pixels.
     counts, effective_counts : ndarray, shape (n_phi,)
-        Photons a pixel and frame, by the raw diagonal and by the residuals; infinite where there is no shot noise.
+        Photons a pixel and frame, by the raw diagonal and by the residuals; infinite where there is no shot noise. ``counts``
+        is None where the diagonal was not measured.
     stripes : float
         Mean square of the sums over all pairs of a frame, over what independent noise gives.
     errors, ratios : dict of str to float
@@ -78,7 +79,7 @@ class Calibration(Shown, JsonFile):
     pixels: np.ndarray = field(metadata=UNBOUNDED)
     bin_pixels: np.ndarray | None
     pixels_note: str | None
-    counts: np.ndarray = field(metadata=UNBOUNDED)
+    counts: np.ndarray | None = field(metadata=UNBOUNDED)
     effective_counts: np.ndarray = field(metadata=UNBOUNDED)
     stripes: float
     errors: dict[str, float]

@@ -1,4 +1,4 @@
-"""The file of a posterior: draws by name and the statistics of the sampler, under the names of ArviZ."""
+"""Draws of a posterior: their mean and spread, and their file, with statistics of the sampler under the names of ArviZ."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from homodyne_lib.io.files import replacing
 from homodyne_lib.io.hdf5 import Group, open_hdf5
 from homodyne_lib.model.parameters import unit_of
 
-__all__ = ["read_draws", "write_draws"]
+__all__ = ["mean_and_sd", "read_draws", "write_draws"]
 
 _Draws = dict[str, np.ndarray]
 _OF_CHAINS = (
@@ -24,6 +25,27 @@ _OF_WEIGHTED_DRAWS = (
     "density with contrast and offset integrated out, up to a constant, before their spread was calibrated; they have no "
     "momentum, so energy is -lp. Chains were run in each shard; their statistics are in the groups below shards."
 )
+
+_ROUNDING = 1e-12  # of draws of what was held, as a share of their mean
+
+
+def mean_and_sd(draws: ArrayLike) -> tuple[float, float]:
+    """Mean and standard deviation of draws.
+
+    Parameters
+    ----------
+    draws : array_like
+        Those of a parameter that was held, or of a rate of such parameters, are alike but for rounding.
+
+    Returns
+    -------
+    mean, sd : float
+        The first draw and zero where all are alike.
+    """
+    sample = np.ravel(draws)
+    if np.ptp(sample) <= _ROUNDING * abs(sample[0]):
+        return float(sample[0]), 0.0
+    return float(sample.mean()), float(sample.std(ddof=1))
 
 
 def write_draws(

@@ -10,6 +10,7 @@ from arviz_stats import bfmi, ess, hdi, rhat
 
 from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import unit_of
+from homodyne_lib.results.draws import mean_and_sd
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.sampler_reports import MAX_DIVERGED, MAX_R_HAT, MIN_BFMI, MIN_ESS, r_hat_in_words
 
@@ -96,31 +97,32 @@ def parameter_rows(
     convention = convention_in_words(fit.shear_convention)
     rows = []
     for name, sample in draws.items():
+        (mean, sd), (sampled_mean, sampled_sd) = mean_and_sd(sample), mean_and_sd((independent or draws)[name])
+        fit_error = errors.get(name, np.nan)
         lower, upper = np.quantile(sample, [0.025, 0.975])
         # One that was held at a value has no width.
-        hdi_lower, hdi_upper = hdi(sample.ravel(), prob=0.94) if np.ptp(sample) > 0 else (lower, upper)
-        as_sampled, fit_error = (independent or draws)[name], errors.get(name, np.nan)
+        hdi_lower, hdi_upper = hdi(sample.ravel(), prob=0.94) if sd > 0 else (lower, upper)
         rows.append(
             {
                 "parameter": name,
-                "value": sample.mean(),
-                "error": sample.std(ddof=1),
+                "value": mean,
+                "error": sd,
                 "unit": unit_of(name),
                 "lower": lower,
                 "upper": upper,
-                "error_independent": as_sampled.std(ddof=1),
+                "error_independent": sampled_sd,
                 "nlsq_value": fitted.get(name),
                 "nlsq_error": errors.get(name),
-                "posterior_mean": sample.mean(),
-                "posterior_sd": sample.std(ddof=1),
+                "posterior_mean": mean,
+                "posterior_sd": sd,
                 "ess_bulk": diagnostics["ess_bulk"].get(name),
                 "r_hat": diagnostics["r_hat"].get(name),
                 "at_bound": name in at_bound,
                 "hdi_lower": hdi_lower,
                 "hdi_upper": hdi_upper,
-                "contraction": 1.0 - (sample.std(ddof=1) / prior_sd.get(name, np.nan)) ** 2,
-                "nlsq_z": (as_sampled.mean() - fitted.get(name, np.nan)) / fit_error,
-                "nlsq_sd_ratio": as_sampled.std(ddof=1) / fit_error,
+                "contraction": 1.0 - (sd / prior_sd.get(name, np.nan)) ** 2,
+                "nlsq_z": (sampled_mean - fitted.get(name, np.nan)) / fit_error,
+                "nlsq_sd_ratio": sampled_sd / fit_error,
                 "shear_convention": convention if unit_of(name) == _UNIT_OF_SHEAR_RATE else None,
             }
         )

@@ -82,10 +82,13 @@ def rate_error(fit: Fit, slopes: Mapping[str, float]) -> float:
     Returns
     -------
     float
-        Infinite where the data do not determine the rate.
+        Infinite where the data do not determine the rate; NaN where only a calibration would tell whether they do.
     """
     of_data = [name for name, entry in fit.parameters.items() if slopes[name] and not entry.at_bound]
-    if fit.calibration is None or all(fit.error(name) for name in of_data):
+    known = all(fit.error(name) for name in of_data)
+    if fit.calibration is None and not known:
+        return np.nan
+    if known:
         along = np.array([*slopes.values()])
         return float(np.sqrt(along @ (fit.calibration or fit).covariance.of([*slopes]) @ along))
     names, information = fit.calibration.names, fit.calibration.information

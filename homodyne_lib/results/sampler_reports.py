@@ -9,7 +9,7 @@ import numpy as np
 from homodyne_lib.results.typed_json import JsonFile
 
 __all__ = [
-    *("MAX_DIVERGED", "MAX_R_HAT", "MIN_BFMI", "MIN_ESS", "MIN_NODE_SHARE", "SAMPLERS"),
+    *("CONVERGED", "MAX_DIVERGED", "MAX_R_HAT", "MIN_BFMI", "MIN_ESS", "MIN_NODE_SHARE", "SAMPLERS"),
     *("Agreement", "FailedShard", "Sampler", "SamplerReport", "ShardReport", "r_hat_in_words"),
 ]
 
@@ -41,6 +41,9 @@ class Sampler:
     words: str
     program: str
 
+
+CONVERGED = "converged"
+"""``status`` where all shards converged, to the posterior of all data."""
 
 SAMPLERS = {"nuts": Sampler("NUTS", "No-U-Turn sampler", "NumPyro")}
 """By the ``method`` of cmc.json."""
@@ -158,9 +161,14 @@ class SamplerReport(JsonFile):
     shards: list[ShardReport]
 
     @property
+    def converged(self) -> bool:
+        """Whether all shards converged, to the posterior of all data."""
+        return self.status == CONVERGED
+
+    @property
     def sound(self) -> bool:
-        """Whether all shards converged, and the data decide, not the prior."""
-        return self.n_converged == self.n_shards and not self.led_by_prior
+        """Whether the chains converged, and the data decide, not the prior."""
+        return self.converged and not self.led_by_prior
 
     @property
     def sampler(self) -> Sampler:

@@ -171,7 +171,8 @@ def _of_single_frames(noise: NoiseCalibration, problem: Problem, fit: Fit) -> No
 def _per_frame(noise: NoiseCalibration, problem: Problem) -> NoiseCalibration:
     """Photons of a frame of a problem from those of merged ones."""
     size = merge_size(problem.experiment.frames.size)
-    return replace(noise, counts=noise.counts / size, effective_counts=noise.effective_counts / size)
+    counts = None if noise.counts is None else noise.counts / size
+    return replace(noise, counts=counts, effective_counts=noise.effective_counts / size)
 
 
 def _at_bound(fit: Fit) -> list[str]:

@@ -13,7 +13,14 @@ from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.posterior_records import parameter_rows
 from homodyne_lib.results.posteriors import Posterior, landmark_times
 from homodyne_lib.results.prior_words import led_by_prior
-from homodyne_lib.results.sampler_reports import MIN_NODE_SHARE, Agreement, FailedShard, SamplerReport, ShardReport
+from homodyne_lib.results.sampler_reports import (
+    CONVERGED,
+    MIN_NODE_SHARE,
+    Agreement,
+    FailedShard,
+    SamplerReport,
+    ShardReport,
+)
 from homodyne_lib.sampling.consensus import cholesky_factor, combine_shards
 from homodyne_lib.sampling.coordinates import Coordinates
 from homodyne_lib.sampling.importance import MAX_PARETO_K, reweighted
@@ -113,7 +120,7 @@ def _report(reports, failed, shards, agreement, pareto_k, led) -> SamplerReport:
     good = sum(report.converged for report in reports)
     return SamplerReport(
         method="nuts",
-        status="converged" if good == n_shards and exact else "not converged",
+        status=CONVERGED if good == n_shards and exact else "not converged",
         n_shards=n_shards,
         n_converged=good,
         n_chains=shards[0].x.shape[0],

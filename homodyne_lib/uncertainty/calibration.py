@@ -50,8 +50,8 @@ class NoiseCalibration:
         Which noise the residuals show.
     pixels : ndarray, shape (n_phi,)
         Effective number of independent pixels M; infinite where noise is independent.
-    counts : ndarray, shape (n_phi,)
-        Photons a pixel and frame from the raw diagonal; infinite where it shows no shot noise.
+    counts : ndarray, shape (n_phi,), or None
+        Photons a pixel and frame from the raw diagonal; infinite where it shows no shot noise. None where none was measured.
     effective_counts : ndarray, shape (n_phi,)
         The same from the residuals.
     excess : float
@@ -67,7 +67,7 @@ class NoiseCalibration:
     assumed: np.ndarray
     kind: NoiseKind
     pixels: np.ndarray
-    counts: np.ndarray
+    counts: np.ndarray | None
     effective_counts: np.ndarray
     excess: float
     note: str
@@ -146,7 +146,7 @@ def calibrate(
             assumed=godambe_information(hessian, independent.score, moved),
             kind=chosen.kind,
             pixels=1.0 / chosen.units if chosen.kind.correlated else np.full(n_phi, np.inf),
-            counts=1.0 / shot,
+            counts=1.0 / shot if measured else None,
             effective_counts=1.0 / effective,
             excess=choice.excess(independent),
             note=note,

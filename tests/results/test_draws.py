@@ -1,4 +1,4 @@
-"""The file of a posterior, read as ArviZ reads it; and the factor between shear conventions."""
+"""The file of a posterior, read as ArviZ reads it; mean and spread of draws; and the factor between shear conventions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from arviz_base import convert_to_datatree
 from scipy.optimize import brentq
 
 from homodyne_lib.model.kernels import SHEAR_CONVENTIONS, convention_in_words
-from homodyne_lib.results.draws import read_draws, write_draws
+from homodyne_lib.results.draws import mean_and_sd, read_draws, write_draws
 
 SHAPE = (3, 50)
 NAMES = {"energy", "lp", "diverging", "acceptance_rate", "n_steps"}
@@ -79,3 +79,14 @@ def test_the_factor_between_conventions_is_that_of_equal_decays():
     low, high = ratios
     for name, other, size in (("spec", "published", "smaller"), ("published", "spec", "larger")):
         assert convention_in_words(name) == f"convention {name}; by {other} {low:.1f} to {high:.1f} times {size}"
+
+
+@pytest.mark.parametrize("value", [3.3, -0.4, 1e-3, 0.0])
+def test_draws_that_are_alike_have_no_spread(value):
+    """3.3 and 1e-3 are no binary numbers, and 4000 of them have a mean that is rounded; so are rates made of them."""
+    assert mean_and_sd(np.full((4, 1000), value)) == (value, 0.0)
+    rounded = np.full(4000, value)
+    rounded[1::2] *= 1.0 + 1e-15
+    assert mean_and_sd(rounded) == (value, 0.0)
+    draws = value + 1e-6 * np.random.default_rng(1).standard_normal((4, 1000))
+    assert mean_and_sd(draws) == (np.mean(draws), np.std(draws, ddof=1))

@@ -112,3 +112,11 @@ def test_a_rate_without_an_error_is_told(results):
     fit, draws = results("static")
     (sentence,) = led_by_prior(degenerate(fit, {"D0": 1.0, "D_offset": 1.0}), draws, TIME, DT)
     assert "The data alone do not determine D(t)" in sentence and "errors are undefined by the fit" in sentence
+
+
+def test_without_a_calibration_nothing_is_said_of_a_rate_that_has_no_error_of_its_own(results):
+    """Only the information of a calibration tells whether parts that have no error leave one to their sum."""
+    fit, draws = results("static")
+    kept = replace(fit.covariance, names=["alpha"], matrix=fit.covariance.of(["alpha"]))
+    fit = replace(fit, covariance=kept).with_calibration(None)
+    assert led_by_prior(fit, draws, TIME, DT) == []

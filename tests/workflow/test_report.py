@@ -409,6 +409,10 @@ def test_noise_smaller_than_the_pixels_allow_is_a_warning(flowing):
 
 def test_pixels_of_the_bins_stand_beside_those_of_the_noise(flowing, page):
     assert texts(page)["td"].count("1234") == 3  # a row an angle
+    row = next(line for line in noise_table(calibrated(flowing, counts=None)).splitlines() if "1234" in line)
+    assert row.endswith("| – | 1.5 |")
+    row = next(line for line in noise_table(calibrated(flowing, noise="independent")).splitlines() if "1234" in line)
+    assert row.endswith("| 1.5 | – |")
     unknown = calibrated(flowing, bin_pixels=None)
     assert "pixels of the bin" not in noise_table(unknown) and "1234" not in noise_table(unknown)
 
@@ -541,7 +545,7 @@ def test_the_methods_cite_what_was_used_and_nothing_else(flowing):
     results = Dataset.read("flowing", paths_in(flowing))
     first = results.report.shards[0]
     shards = [replace(first, n_warmup=n, jumps=jumps) for n, jumps in ((200, False), (100, True))]
-    for n_shards, works in ((1, 6), (2, 10)):
+    for n_shards, works in ((1, 7), (2, 11)):
         report = replace(results.report, n_shards=n_shards, shards=shards[:n_shards], pareto_k=0.3)
         posterior = replace(results.posterior, report=report)
         paragraph, listed = methods_text(replace(results, posterior=posterior)).split("\n\n")
@@ -550,8 +554,23 @@ def test_the_methods_cite_what_was_used_and_nothing_else(flowing):
         assert [line.split(".")[0] for line in listed.splitlines()] == [str(number) for number in cited]
         assert ("independent proposals" in paragraph) == ("Tierney" in listed) == (n_shards == 2)
         assert ("consensus" in paragraph) == ("Manag. Sci." in listed) == (n_shards == 2)
+        assert "spread about their mean" in paragraph and "Shaby" in listed
     assert f"of {N_T} frames, 0.2\u00a0s apart, at 3 azimuthal angles" in paragraph
     assert "after 100 or 200 of warm-up" in paragraph
+    independent = methods_text(calibrated(flowing, noise="independent"))
+    assert "spread" not in independent and "Shaby" not in independent
+
+
+def test_the_methods_tell_what_was_held(flowing):
+    results = Dataset.read("flowing", paths_in(flowing))
+    assert " held" not in methods_text(results)
+    chains = results.chains | {name: np.full_like(results.chains[name], 3.3) for name in ("alpha", "phi0")}
+    parameters = results.fit.parameters | {
+        name: replace(results.fit.parameters[name], value=3.3) for name in ("alpha", "phi0")
+    }
+    fit, posterior = replace(results.fit, parameters=parameters), replace(results.posterior, chains=chains)
+    told = methods_text(replace(results, fit=fit, posterior=posterior))
+    assert r"; $\alpha$ = 3.3, $\varphi_0$ = 3.3 deg were held (χ²" in told
 
 
 @pytest.mark.parametrize(("numbers", "words"), [(6, "free at each angle"), (2, "the same at all angles")])
@@ -649,6 +668,8 @@ def test_sentences_name_all_q_and_files(rings):
         in methods
     )
     assert "offset $O$ were free at each angle of each $q$ and repeat, and projected out" in methods
+    powered = methods_text(replace(results, fit=replace(results.fit, q_exponent=1.0)))
+    assert f"fitted together, with $q_0$ = {np.prod(RINGS) ** (1 / 3):.4g}\u00a0Å⁻¹: the" in powered
     alone = [PartFit(q, None, {"D": 1e3}, {"D": 20.0}, ["D"], q / Q, 0.0, 1.0, True) for q in RINGS[:2]]
     tested = replace(results.fit, parts=parts_agreement(alone, 5.0, 2.0))
     assert "for 1 degree of freedom, p = " in methods_text(replace(results, fit=tested))
@@ -666,6 +687,8 @@ def test_a_table_of_parts_says_which_errors_are_not_calibrated(rings):
     alone = [PartFit(q, None, rates, errors, [*rates], q / Q, 0.0, 1.0, True) for q in RINGS]
     fit = replace(results.fit, parts=parts_agreement(alone, 0.5, 2.0))
     assert "\n| **all together** |" in parts_table(replace(results, fit=fit))
+    at_mean = parts_table(replace(results, fit=replace(fit, q_exponent=1.0)))
+    assert f"\n| **all together** at $q_0$ = {np.prod(RINGS) ** (1 / 3):.4g} 1/Å |" in at_mean
     uncalibrated = replace(results, fit=fit.with_calibration(None))
     assert "\n| **all together**, errors of independent entries |" in parts_table(uncalibrated)
 
@@ -851,6 +874,15 @@ def test_a_rate_that_the_prior_decides_is_not_to_be_quoted(tmp_path):
     assert "**Do not quote these numbers**" in belief(results)
 
 
+def test_shards_that_agree_on_another_law_are_not_to_be_quoted(flowing):
+    """Chains of all shards have converged, and the weights of their draws tell that these are not of all data."""
+    results = Dataset.read("flowing", paths_in(flowing))
+    assert sound(results)
+    report = replace(results.report, status="not converged", pareto_k=0.9)
+    results = replace(results, posterior=replace(results.posterior, report=report))
+    assert not sound(results) and "**Do not quote these numbers**" in belief(results)
+
+
 def test_a_flow_that_was_held_has_no_limit(tmp_path):
     write_results(tmp_path, "laminar_flow", detected=False)
     results = Dataset.read("still", paths_in(tmp_path))
@@ -858,8 +890,10 @@ def test_a_flow_that_was_held_has_no_limit(tmp_path):
     chains = {
         name: np.full_like(draws, TRUTH[name]) if name in flow else draws for name, draws in results.chains.items()
     }
-    said = outcome(replace(results, posterior=replace(results.posterior, chains=chains)))
+    results = replace(results, posterior=replace(results.posterior, chains=chains))
+    said = outcome(results)
     assert "its mean over the record was held at " in said and "probability" not in said
+    assert "95 %)" not in rate_table(results)
 
 
 @pytest.mark.slow

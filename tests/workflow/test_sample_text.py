@@ -13,7 +13,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import pytest
-from report_support import paths_in, texts, write_results
+from report_support import TRUTH, paths_in, texts, write_results
 from report_text.dataset import Dataset
 from report_text.sample import sample_text
 
@@ -71,6 +71,14 @@ def test_a_flow_that_was_not_found_has_a_limit_beside_the_rate(tmp_path):
     assert [*map(number, found.groups())] == pytest.approx(
         [RATE / limit * factor for factor in (1, math.pi / math.sqrt(2), math.pi)], rel=0.05
     )
+
+
+def test_a_flow_that_was_held_has_a_value_beside_the_rate(tmp_path):
+    results = results_of(tmp_path / "a", Sample(shear_rate=RATE), detected=False)
+    held = {name: np.full_like(results.chains[name], TRUTH[name]) for name in list(TRUTH)[3:6]}
+    results = replace(results, posterior=replace(results.posterior, chains=results.chains | held))
+    (found,) = re.findall(r"is (\S+) times the held mean shear rate over the record", sample_text(results))
+    assert number(found) == pytest.approx(RATE / results.average("gamma_dot").mean(), rel=1e-3)
 
 
 def test_a_sample_at_rest_is_compared_with_nothing(tmp_path):

@@ -13,7 +13,7 @@ from report_text.sentences import RATE_SYMBOLS, flow_found, sound, warnings_of
 from report_text.tables import figure_block, markdown_table
 from report_text.wording import escape, quantity
 from scipy.stats import circmean
-from tables import SAMPLE, SUMMARY, value_columns
+from tables import PHYSICAL, SAMPLE, SUMMARY, value_columns
 
 from homodyne_lib.figures import result_figures
 from homodyne_lib.figures.comparison import shrink, with_gaps
@@ -25,6 +25,7 @@ from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
 from homodyne_lib.model.plurals import plural
 from homodyne_lib.model.scales import nearest_image
+from homodyne_lib.results.draws import mean_and_sd
 from homodyne_lib.uncertainty.two_fits import REJECTED
 
 FILES = {
@@ -57,7 +58,7 @@ def key_numbers(results):
         "dt [s]": header["dt"],
         **{column: getattr(header["sample"], field) for column, field in SAMPLE.items()},
         "reduced_chi2": results.fit.by_squares.reduced_chi2,
-        "converged": bool(results.fit.converged and results.report.n_converged == results.report.n_shards),
+        "converged": bool(results.fit.converged and results.report.converged),
         "misfit": results.fit.misfit.detected,
         "estimator": results.fit.estimator,
         "fits_agree_p": agreement.p_value if agreement and agreement.degrees_of_freedom else None,
@@ -68,9 +69,9 @@ def key_numbers(results):
     }
     for curve in RATE_UNITS:
         draws = results.rates(curve, [middle])["draws"][:, 0] if curve in results.curves else np.full(2, np.nan)
-        row |= zip(value_columns(curve), (draws.mean(), draws.std(ddof=1)), strict=True)
+        row |= zip(value_columns(curve), mean_and_sd(draws), strict=True)
     row["warnings"] = len(warnings_of(results))
-    for name in PARAMETERS:
+    for name in PHYSICAL:
         known = name in results.fit.parameters
         row |= zip(
             value_columns(name), results.table.loc[name, ["value", "error"]] if known else [np.nan] * 2, strict=True
@@ -180,7 +181,7 @@ def trend(rows, column, values, folder, stem, together):
     """A figure of all parameters and rates against a column of the user; ``together`` has what is not known alone."""
     chosen = [row for row in rows if column in values.get(row["dataset"], {})]
     heading, quantities = f"## Against {escape(column)}\n\n", {}
-    for name in [*RATE_UNITS, *PARAMETERS]:
+    for name in [*RATE_UNITS, *PHYSICAL]:
         # A flow that the data do not show has no values, and neither has what is known only together with something else.
         shown = [(name not in _FLOW or row["flow_detected"]) and name not in together[row["dataset"]] for row in chosen]
         pairs = [[row[h] if s else np.nan for row, s in zip(chosen, shown, strict=True)] for h in value_columns(name)]

@@ -183,6 +183,9 @@ def value_columns(name: str) -> tuple[str, str]:
 SAMPLE = {"sample": "name"} | {f"{name} [{unit}]": field for field, (name, unit) in SAMPLE_NUMBERS.items()}
 """Columns of summary.csv with what the file states of the sample, and the field of each."""
 
+PHYSICAL = [name for name, parameter in PARAMETERS.items() if parameter.group != "scaling"]
+"""Parameters that summary.csv has; contrast and offset are many numbers, which scaling tables hold."""
+
 SUMMARY = (
     *(
         "dataset",
@@ -200,7 +203,7 @@ SUMMARY = (
     *("estimator", "fits_agree_p", "sound", "flow_detected", "shear_convention", "mid_record [s]"),
     *(header for name in RATE_UNITS for header in value_columns(name)),
     "warnings",
-    *(header for name in PARAMETERS for header in value_columns(name)),
+    *(header for name in PHYSICAL for header in value_columns(name)),
 )
 """Columns of summary.csv before those of the user."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from homodyne_lib.model.bins import Bins
+from homodyne_lib.model.kernels import BROWNIAN
 from homodyne_lib.model.parameters import RATE_UNITS
+from homodyne_lib.results.draws import mean_and_sd
 from report_text.dataset import Dataset
 from report_text.sentences import RATE_SYMBOLS
 from report_text.tables import markdown_table
@@ -24,10 +26,13 @@ def parts_table(results: Dataset) -> str:
         rates = [text if curve in part.known else f"({text})" for curve, text in zip(curves, rates, strict=True)]
         rows.append([name, *rates, f"{part.reduced_chi2:.3f}"])
     draws = [results.rates(curve, [parts.time])["draws"][:, 0] for curve in curves]
-    together = [quantity(float(np.mean(sample)), float(np.std(sample, ddof=1))) for sample in draws]
+    together = [quantity(*mean_and_sd(sample)) for sample in draws]
     # Errors of parts are always calibrated.
     otherwise = ", errors of independent entries" if results.calibration is None else ""
-    rows.append([f"**all together**{otherwise}", *together, f"{results.fit.by_squares.reduced_chi2:.3f}"])
+    # The decay of each q alone is taken to go with q².
+    of_rate = results.fit.q_exponent != BROWNIAN and results.bins.rings.size > 1
+    at = f" at $q_0$ = {results.bins.reference_q:.4g} 1/Å" if of_rate else ""
+    rows.append([f"**all together**{at}{otherwise}", *together, f"{results.fit.by_squares.reduced_chi2:.3f}"])
     names = [f"{RATE_SYMBOLS[curve]} at {parts.time:.3g} s [{RATE_UNITS[curve]}]" for curve in curves]
     return markdown_table(["fitted", *names, "χ²/dof"], rows)
 
@@ -59,12 +64,17 @@ def _bin_cells(bins: Bins) -> tuple[list[str], list[list[str]]]:
 def noise_table(results: Dataset) -> str:
     """Tabulate what the residuals tell of the noise of each bin; for results with a calibration."""
     found = results.calibration
-    columns = [found.pixels, found.counts, found.effective_counts]
+    unknown = [None] * found.pixels.size
+    columns = [
+        found.pixels,
+        unknown if found.counts is None else found.counts,
+        found.effective_counts if found.kind.correlated else unknown,
+    ]
     counts = "photons a pixel and frame"
     names, cells = _bin_cells(results.bins)
     head = [*names, "independent pixels $M$", f"{counts}, diagonal", f"{counts}, residuals"]
     rows = [
-        [*cell, *("∞" if np.isinf(number) else plain_number(number, 2) for number in numbers)]
+        [*cell, *("–" if n is None else "∞" if np.isinf(n) else plain_number(n, 2) for n in numbers)]
         for cell, *numbers in zip(cells, *columns, strict=True)
     ]
     if found.bin_pixels is not None:

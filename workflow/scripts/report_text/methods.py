@@ -9,12 +9,13 @@ from homodyne_lib.io.correlations import q_in_words
 from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.frames import merge_size
 from homodyne_lib.model.kernels import BROWNIAN, get_shear_convention
+from homodyne_lib.model.parameters import PARAMETERS
 from homodyne_lib.model.plurals import plural
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.sampler_reports import r_hat_in_words
 from report_text.dataset import Dataset
 from report_text.tables import RATE_FORMULAS, square_of_q
-from report_text.wording import grouped, plain_number
+from report_text.wording import as_given, grouped, plain_number
 
 __all__ = ["methods_text"]
 
@@ -41,6 +42,7 @@ _WORKS = {
     ),
     "ep": "A. Vehtari *et al.*, *J. Mach. Learn. Res.* **21**, 577 (2020).",
     "psis": "A. Vehtari, D. Simpson, A. Gelman, Y. Yao and J. Gabry, *J. Mach. Learn. Res.* **25**, 72 (2024).",
+    "sandwich": "B. A. Shaby, *J. Comput. Graph. Stat.* **23**, 853 (2014).",
     "vehtari": (
         "A. Vehtari, A. Gelman, D. Simpson, B. Carpenter and P.-C. Bürkner, *Bayesian Anal.* **16**, 667 (2021), "
         "[doi:10.1214/20-BA1221](https://doi.org/10.1214/20-BA1221)."
@@ -105,7 +107,7 @@ def _shared(results: Dataset) -> str:
     bins, parts = results.bins, results.fit.parts
     if len(bins.groups) == 1:
         return ""
-    about = "" if results.fit.q_exponent == BROWNIAN else rf", with $q_0$ = {bins.reference_q:.4g}\u00a0Å⁻¹"
+    about = "" if results.fit.q_exponent == BROWNIAN else f", with $q_0$ = {bins.reference_q:.4g}\u00a0Å⁻¹"
     tests = [] if parts is None else parts.made
     told = " and ".join(
         rf"$\chi^2$ = {test.chi2:.3g} for "
@@ -132,9 +134,19 @@ def _fit(results: Dataset, cite: _Citations) -> str:
     return (
         f"The {grouped(fit.n_points)} pairs $t_1 < t_2$ were fitted by nonlinear least squares, weighted by noise that "
         f"was estimated from the data at each angle (σ = {noise}); contrast $C$ and offset $O$ were "
-        f"{_scaling(fit, results.bins)}{projected} (χ² per degree of freedom {fit.reduced_chi2:.3f})."
+        f"{_scaling(fit, results.bins)}{projected}{_held(results)} (χ² per degree of freedom {fit.reduced_chi2:.3f})."
         f"{_nodes(fit.certificate)}{_metric(results, cite)}"
     )
+
+
+def _held(results: Dataset) -> str:
+    """The values at which physical parameters were held."""
+    held = [
+        f"${PARAMETERS[name].symbol}$ = {as_given(entry.value)} {PARAMETERS[name].unit}".strip()
+        for name, entry in results.fit.parameters.items()
+        if name not in results.free
+    ]
+    return f"; {', '.join(held)} {'was' if len(held) == 1 else 'were'} held" if held else ""
 
 
 def _scaling(fit: Fit, bins: Bins) -> str:
@@ -198,6 +210,11 @@ def _sampling(results: Dataset, cite: _Citations) -> str:
         text += (
             " Draws proposed about the consensus of the shards were weighted by the density of all data "
             f"{cite('psis')} (Pareto $k$ = {report.pareto_k:.2f})."
+        )
+    if results.calibration is not None and results.calibration.kind.correlated:
+        text += (
+            " Draws were spread about their mean to the covariance of the fit under the noise of speckles and photons "
+            f"{cite('sandwich')}."
         )
     return f"{text} Values are posterior means ± standard deviations."
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from homodyne_lib.model.kernels import factors_to_other_convention
+from homodyne_lib.results.draws import mean_and_sd
 from report_text.dataset import Dataset
-from report_text.sentences import estimate, flow_found
+from report_text.sentences import estimate, flow_found, flow_held
 from report_text.wording import escape, plain_number, quantity
 
 __all__ = ["sample_text"]
@@ -45,7 +46,7 @@ def _compared(results: Dataset, rate: float) -> str:
     other, factors = factors_to_other_convention(convention)
     stated = f"The rheometer's rate, {plain_number(rate, exact=True)} 1/s,"
     mean = results.average("gamma_dot")
-    if not found:
+    if not found and not flow_held(results):
         limit = float(np.quantile(mean, 0.95))
         ratios = [plain_number(rate / limit / factor, 2) for factor in factors[::-1]]
         return (
@@ -54,10 +55,10 @@ def _compared(results: Dataset, rate: float) -> str:
             f"{ratios[1]} times that limit in convention {other}."
         )
     # The uncertainty is that of the fit alone, as files state none of the rheometer's.
-    own = quantity(float(np.mean(rate / mean)), float(np.std(rate / mean, ddof=1)))
+    own, source = quantity(*mean_and_sd(rate / mean)), "held" if flow_held(results) else "fitted"
     ratios = [plain_number(rate / float(np.mean(mean)) / factor, 2) for factor in factors[::-1]]
     return (
-        f"{stated} is {own} times the fitted mean shear rate over the record in convention {convention}, "
+        f"{stated} is {own} times the {source} mean shear rate over the record in convention {convention}, "
         f"{estimate(mean, '1/s')}, and {ratios[0]} to {ratios[1]} times that in convention {other}. An error of the gap "
         "or of q changes these ratios by its own factor; slip at a wall makes them larger."
     )

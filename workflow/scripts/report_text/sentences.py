@@ -12,6 +12,7 @@ from homodyne_lib.model.kernels import convention_in_words
 from homodyne_lib.model.parameters import RATE_UNITS
 from homodyne_lib.model.plurals import plural
 from homodyne_lib.results.calibrations import Calibration
+from homodyne_lib.results.draws import mean_and_sd
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.sampler_reports import r_hat_in_words
 from report_text.dataset import Dataset
@@ -43,15 +44,20 @@ def flow_found(results: Dataset) -> bool | None:
     return results.fit.flow_detected
 
 
+def flow_held(results: Dataset) -> bool:
+    """Whether the shear rate is one that the user gave: all its parameters were held."""
+    return not results.fit.is_static and {*results.free}.isdisjoint(CURVES["gamma_dot"][1])
+
+
 def estimate(draws, unit: str) -> str:
     """Write mean ± standard deviation of draws."""
-    return quantity(float(np.mean(draws)), float(np.std(draws, ddof=1)), unit)
+    return quantity(*mean_and_sd(draws), unit)
 
 
 def range_95(draws, unit: str) -> str:
     """Write the central 95 % of draws."""
     lower, upper = np.quantile(draws, [0.025, 0.975])
-    return interval(float(lower), float(upper), float(np.mean(draws)), float(np.std(draws, ddof=1)), unit)
+    return interval(float(lower), float(upper), *mean_and_sd(draws), unit)
 
 
 # ---------------------------------------------------------------- sentences
@@ -115,8 +121,7 @@ def outcome(results: Dataset) -> str:
         )
     else:
         test, limit = results.fit.flow_test, plain_number(np.quantile(results.average("gamma_dot"), 0.95), 2)
-        held = {*results.free}.isdisjoint(CURVES["gamma_dot"][1])
-        mean = f"was held at {limit} 1/s" if held else f"is below {limit} 1/s with 95 % probability"
+        mean = f"was held at {limit} 1/s" if flow_held(results) else f"is below {limit} 1/s with 95 % probability"
         text.append(
             f"**The shear rate is compatible with zero**: its mean over the record {mean} ({convention}). A flow lowers χ² "
             f"by only {test.delta_chi2_effective:.2g} residual variances, pairs that share a frame counted once, for "
@@ -199,7 +204,8 @@ def _surprises(calibration: Calibration | None) -> list[str]:
     """What the residuals say of the noise, where it is not what the diagonal lets expect and errors rest on the residuals."""
     if calibration is None or not calibration.kind.correlated:
         return []
-    as_expected = np.allclose(calibration.counts, calibration.effective_counts)
+    counts = calibration.counts
+    as_expected = counts is not None and np.allclose(counts, calibration.effective_counts)
     notes = [None if as_expected else calibration.note, calibration.pixels_note]
     return [f"Error bars: {note[0].lower()}{note[1:]}" for note in notes if note]
 

@@ -14,6 +14,7 @@ from homodyne_lib.model.frames import frame_ranges, missing_frames
 from homodyne_lib.model.kernels import BROWNIAN, convention_in_words, get_shear_convention
 from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
 from homodyne_lib.model.plurals import plural
+from homodyne_lib.results.draws import mean_and_sd
 from homodyne_lib.results.fits import Fit
 from homodyne_lib.results.sampler_reports import (
     MAX_DIVERGED,
@@ -25,7 +26,7 @@ from homodyne_lib.results.sampler_reports import (
     r_hat_in_words,
 )
 from report_text.dataset import Dataset
-from report_text.sentences import RATE_SYMBOLS, estimate, flow_found, range_95
+from report_text.sentences import RATE_SYMBOLS, estimate, flow_found, flow_held, range_95
 from report_text.wording import alongside, as_given, escape, interval, plain_number, quantity
 
 __all__ = [
@@ -94,9 +95,9 @@ def rate_table(results: Dataset) -> str:
         rates, unit = results.rates(curve, times), RATE_UNITS[curve]
         for k, t in enumerate(times):
             draws = rates["draws"][:, k]
-            scale = float(np.mean(draws)), float(np.std(draws, ddof=1))
+            scale = mean_and_sd(draws)
             # A rate that the data do not show has no value, only a limit.
-            shown = not (curve == "gamma_dot" and flow_found(results) is False)
+            shown = not (curve == "gamma_dot" and flow_found(results) is False and not flow_held(results))
             value = estimate(draws, "") if shown else f"< {plain_number(np.quantile(draws, 0.95), 2)} (95 %)"
             row = [f"{RATE_SYMBOLS[curve]} at {t:g} s [{unit}]", value, range_95(draws, "") if shown else "–"]
             fits = [rates["fit"]] if rates["other"] is None else [rates["fit"], rates["other"]]
@@ -127,7 +128,7 @@ def parameter_table(results: Dataset) -> str:
             parameter.unit if parameter else "",
             *(_fitted(fit, name, held) for fit in fits),
             "held" if held else quantity(*scale),
-            interval(row["lower"], row["upper"], *scale),
+            "–" if held else interval(row["lower"], row["upper"], *scale),
         ]
         if calibrated:
             cells.append(_times(row["posterior_sd"], row["error_independent"]))
