@@ -100,7 +100,7 @@ def test_killed_runs_end_in_the_results_of_a_quiet_one(tmp_path):
         # run plans anew, and most moments would hit the planning; half of them are drawn from those after it.
         made = (folder / "results/rest/benchmarks").glob("*.tsv")
         # The first job begins before its log is there, so that planning and jobs can add up to more than the whole.
-        left = max(whole - sum(seconds[path.name] for path in made), planning)
+        left = max(whole - sum(seconds[path.name] for path in made), planning + 1.0)
         moment = dice.uniform(dice.choice([0.0, planning]), left)
         run = start(folder, target)
         hit = kill(run, folder, moment, dice.choice(["main", "all", "writing"]))
