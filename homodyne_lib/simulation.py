@@ -72,7 +72,8 @@ def simulate_speckle_c2(
 ) -> np.ndarray:
     """Simulate c2 = <I(t1) I(t2)> / (<I(t1)> <I(t2)>) over the pixels of a bin, for each bin.
 
-    The expectation is 1 + g1²/modes off the diagonal; on it shot noise adds 1/counts.
+    Of many pixels the expectation is 1 + g1²/modes off the diagonal; on it shot noise adds 1/counts. Of P pixels that do not
+    change it is smaller by the factor (P - 1)/(P + 1/modes), as the mean intensity is theirs.
 
     Parameters
     ----------
@@ -119,7 +120,9 @@ def simulate_speckle_c2(
     c2 = np.empty((phi.size, n_frames, n_frames))
     for k, sequence in enumerate(np.random.SeedSequence(seed).spawn(phi.size)):
         progress(f"bin {k + 1} of {phi.size}: {bins.named(k)}, {pixels} pixels × {n_frames} frames")
-        factors = PhysicsFactors.from_config(bins.q[k], stator_rotor_gap or 1.0, dt, validate=False).to_tuple()
+        factors = PhysicsFactors.from_config(
+            bins.q[k], 1.0 if stator_rotor_gap is None else stator_rotor_gap, dt, validate=False
+        ).to_tuple()
         layout = numpy_mesh(n_frames, phi[k], dt)._replace(q_ratio=bins.q[k] / bins.reference_q if has_power else None)
         g1 = np.broadcast_to(kernels.g1_total(params, layout, *factors, shear_convention), (1, n_frames, n_frames))[0]
         c2[k] = _one_bin(field_factor(g1), pixels, modes, counts, np.random.default_rng(sequence))

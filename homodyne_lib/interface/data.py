@@ -13,7 +13,6 @@ from homodyne_lib.interface.settings import (
     Convention,
     Correction,
     Progress,
-    check_bounds,
     check_choice,
     check_geometry,
     check_number,
@@ -24,6 +23,7 @@ from homodyne_lib.interface.settings import (
 )
 from homodyne_lib.io.correlations import Correlations
 from homodyne_lib.io.wavevectors import Wavevectors
+from homodyne_lib.model.parameters import check_bounds
 from homodyne_lib.steps.diagonal import with_diagonal
 from homodyne_lib.steps.ingested import ingested, with_noise
 from homodyne_lib.steps.simulated import simulated

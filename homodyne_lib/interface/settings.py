@@ -19,7 +19,6 @@ __all__ = [
     "Estimator",
     "Progress",
     "Uncertainty",
-    "check_bounds",
     "check_choice",
     "check_geometry",
     "check_kind",
@@ -82,18 +81,6 @@ def check_whole(least: int, **values: Any) -> None:
     for name, value in values.items():
         if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name} is {value!r}; give a whole number of at least {least}.")
-
-
-def check_bounds(parameters: Mapping[str, float]) -> None:
-    """Refuse values of parameters outside the bounds of the parameter table; those of periodic ones have none."""
-    for name, value in parameters.items():
-        if (
-            (table := PARAMETERS.get(name))
-            and not np.isfinite(table.period)
-            and not table.lower <= value <= table.upper
-        ):
-            unit = f" {table.unit}" if table.unit else ""
-            raise ValueError(f"{name} = {value:g}{unit} is outside [{table.lower:g}, {table.upper:g}].")
 
 
 def check_number(low: float, high: float, **values: Any) -> None:

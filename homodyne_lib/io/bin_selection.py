@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from homodyne_lib.io.input_files import InputError
+from homodyne_lib.model.bins import Bins
 
 __all__ = [
     "SAME_Q",
+    "crossed_bins",
     "in_phi_ranges",
     "normalise_phi",
     "parse_phi_ranges",
@@ -33,6 +35,33 @@ def normalise_phi(phi: np.ndarray) -> np.ndarray:
     folded = 180.0 - np.mod(180.0 - phi, 360.0)
     folded = np.where(folded == -180.0, 180.0, folded)  # mod rounds up to 360 just below a whole turn
     return np.where((phi > -180.0) & (phi <= 180.0), phi, folded)
+
+
+def crossed_bins(phi, q) -> Bins:
+    """Bins of all angles at all q, in the order of a record.
+
+    Parameters
+    ----------
+    phi : array_like, shape (n_phi,)
+        [deg]
+    q : array_like, shape (n_q,)
+        [1/Å]
+
+    Returns
+    -------
+    Bins
+
+    Raises
+    ------
+    InputError
+        When an angle is there twice or beyond ten turns, or a q is not positive.
+    """
+    angles = np.sort(normalise_phi(np.atleast_1d(phi)))
+    rings = np.sort(np.atleast_1d(np.asarray(q, dtype=float)))
+    bins = Bins.of(np.tile(angles, rings.size), np.repeat(rings, angles.size))
+    if fault := bins.refusal():
+        raise InputError(fault)
+    return bins
 
 
 def parse_phi_ranges(text: str) -> tuple[tuple[float, float], ...]:

@@ -235,9 +235,11 @@ def over_batch(func: Callable, params_batch, args: tuple, kwargs: dict):
     Raises
     ------
     ValueError
-        If the batch is no matrix.
+        If the batch is no matrix, or holds what is not finite.
     """
     (batch,) = as_arrays(params_batch)
+    if not (is_traced(batch) or np.all(np.isfinite(batch))):
+        raise ValueError("params_batch holds values that are not finite; correct them.")
     if batch.ndim != 2:
         raise ValueError(f"params_batch must have shape (n_batch, n_params); found {tuple(batch.shape)}.")
     if select_physics_backend() == "jax":

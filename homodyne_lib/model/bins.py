@@ -83,7 +83,8 @@ class Bins:
     def reference_q(self) -> float:
         """Geometric mean of the q of the rings, about which D may vary with q [1/Å]."""
         rings = self.rings
-        return float(rings[0] if rings.size == 1 else np.prod(rings) ** (1.0 / rings.size))
+        # The product of many q themselves is no number any more.
+        return float(rings[0] * np.prod((rings / rings[0]) ** (1.0 / rings.size)))
 
     def named(self, k: int) -> str:
         """What a bin is called in a sentence: its angle; with its q and its file where there are several."""

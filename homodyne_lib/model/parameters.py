@@ -6,6 +6,7 @@ The table :data:`PARAMETERS` is the only home of a parameter's name, symbol, uni
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "RATE_UNITS",
     "Parameter",
     "PhysicsConstants",
+    "check_bounds",
     "is_static",
     "model_parameters",
     "outside_usual",
@@ -117,6 +119,26 @@ _OTHER_UNITS = {"q": "1/nm is 0.1 1/Å", "L": "1 mm is 1e7 Å", "dt": "1 ms is 1
 
 MODEL_TYPES = {"diffusion": ("diffusion",), "shear": ("shear",), "combined": ("diffusion", "shear")}
 """Model types, and the groups of the parameter table that each has."""
+
+
+def check_bounds(parameters: Mapping[str, float]) -> None:
+    """Refuse values of parameters outside the bounds of the parameter table; those of periodic ones have none.
+
+    Parameters
+    ----------
+    parameters : mapping of str to float
+        Other names are passed over.
+
+    Raises
+    ------
+    ValueError
+        With the name, the value and the bounds.
+    """
+    for name, value in parameters.items():
+        table = PARAMETERS.get(name)
+        if table and not np.isfinite(table.period) and not table.lower <= value <= table.upper:
+            unit = f" {table.unit}" if table.unit else ""
+            raise ValueError(f"{name} = {value:g}{unit} is outside [{table.lower:g}, {table.upper:g}].")
 
 
 def outside_usual(quantity: str, value: float, name: str | None = None) -> str | None:

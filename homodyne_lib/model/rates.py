@@ -119,14 +119,14 @@ def floor_value(x, floor: float):
 
 
 def floor_time(t, dt: float | None = None):
-    """Hold times at max(dt/2, 1e-8 s), which moves only t = 0 of a regular axis (spec section 8). NaN stays NaN.
+    """Hold times at max(dt/2, 1e-8 s), which moves only t = 0 of the frames (spec section 8). NaN stays NaN.
 
     Parameters
     ----------
     t : float or array_like, shape (n,)
         Times [s].
     dt : float, optional
-        Frame interval [s]; without it, the first step of the axis, which is 0 for one time.
+        Frame interval [s]; without it, the first step of the times, which then moves t = 0 alone: the times may be any.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def floor_time(t, dt: float | None = None):
     axis = xp.ravel(t)
     step = xp.abs(axis[min(1, t.size - 1)] - axis[0]) if dt is None else dt
     floor = xp.where(0.5 * step > _MIN_TIME_FLOOR, 0.5 * step, _MIN_TIME_FLOOR)
-    return xp.where(t < floor, floor, t)
+    return xp.where(t < (_MIN_TIME_FLOOR if dt is None else floor), floor, t)
 
 
 def power_law(t, amplitude, exponent):
@@ -146,7 +146,9 @@ def power_law(t, amplitude, exponent):
 
 
 def _rate(t, amplitude, exponent, offset, dt):
-    return floor_value(power_law(floor_time(t, dt), amplitude, exponent) + offset, RATE_FLOOR)
+    t = floor_time(t, dt)
+    # NaN to the power of zero is 1, and a rate at an unknown time is none.
+    return floor_value(power_law(t, amplitude, exponent) + offset + 0.0 * t, RATE_FLOOR)
 
 
 def calculate_diffusion_coefficient(t, D0, alpha, D_offset, dt: float | None = None):

@@ -23,17 +23,13 @@ from homodyne_lib.spec.least_squares import (
 from homodyne_lib.spec.parameter_space import ParameterSpace
 
 __all__ = [
-    "FitResult",
-    "ParameterSpace",
-    "UnifiedHomodyneEngine",
-    "fit_result",
+    *("FitResult", "ParameterSpace", "UnifiedHomodyneEngine", "fit_result"),
     "solve_least_squares_chunked_jax",
     "solve_least_squares_general_jax",
     "solve_least_squares_jax",
 ]
 
 logger = logging.getLogger(__name__)
-
 _DATASET_SIZES = ((1e6, "small"), (1e7, "medium"), (np.inf, "large"))  # entries, below the limit
 
 
@@ -171,6 +167,8 @@ class UnifiedHomodyneEngine:
         One of :data:`~homodyne_lib.model.parameters.ANALYSIS_MODES`.
     parameter_space : ParameterSpace, optional
         Its bounds of contrast and offset hold for estimates.
+    shear_convention : {"spec", "published"}
+        Of the likelihood.
 
     Raises
     ------
@@ -178,9 +176,14 @@ class UnifiedHomodyneEngine:
         For an unknown mode.
     """
 
-    def __init__(self, analysis_mode: str = "laminar_flow", parameter_space: ParameterSpace | None = None) -> None:
-        self.analysis_mode, self.n_params = analysis_mode, len(parameter_names(analysis_mode))
-        self.parameter_space = parameter_space or ParameterSpace()
+    def __init__(
+        self,
+        analysis_mode: str = "laminar_flow",
+        parameter_space: ParameterSpace | None = None,
+        shear_convention: str = "spec",
+    ) -> None:
+        self.analysis_mode, self.shear_convention = analysis_mode, shear_convention
+        self.n_params, self.parameter_space = len(parameter_names(analysis_mode)), parameter_space or ParameterSpace()
 
     def estimate_scaling_parameters(self, data, theory, validate_bounds: bool = True) -> tuple[float, float]:
         """Contrast and offset by least squares of each angle, averaged over the angles.
@@ -243,7 +246,7 @@ class UnifiedHomodyneEngine:
         if np.shape(params) != (self.n_params,):
             raise ValueError(f"{self.analysis_mode} has {self.n_params} parameters; found {np.shape(params)}.")
         data, sigma = check_data(data, sigma)
-        chi2 = compute_chi_squared(params, data, sigma, t1, t2, phi, q, L, contrast, offset, dt)
+        chi2 = compute_chi_squared(params, data, sigma, t1, t2, phi, q, L, contrast, offset, dt, self.shear_convention)
         counted = np.broadcast_to(sigma, data.shape)
         counted = counted[np.isfinite(counted)]
         return 0.5 * float(chi2 + np.sum(np.log(2.0 * np.pi * counted**2)))
@@ -282,6 +285,10 @@ class UnifiedHomodyneEngine:
         UserWarning
             If q or L lies outside its usual range.
         """
+        if 2 in (np.ndim(t1), np.ndim(t2)) and np.shape(t1) != np.shape(t2):
+            raise ValueError(
+                f"t1 has shape {np.shape(t1)} and t2 {np.shape(t2)}; matrices of times must have the same."
+            )
         times = np.shape(t1) if np.ndim(t1) == 2 else (np.size(t1), np.size(t2))
         wanted = (np.size(phi), *times)
         if np.shape(data) != wanted or 0 in wanted:

@@ -28,7 +28,8 @@ class ParameterSpace:
     Attributes
     ----------
     contrast_bounds, offset_bounds, D0_bounds, ... : (float, float)
-        Lower and upper bound, in the units of :data:`~homodyne_lib.model.parameters.PARAMETERS` and within its bounds.
+        Lower and upper bound, in the units of :data:`~homodyne_lib.model.parameters.PARAMETERS` and within its bounds; those
+        of ``phi0`` may be any interval of at most 180 deg.
     contrast_prior, offset_prior : (float, float)
         Mean and standard deviation of a normal prior; the defaults are those that the samplers of this library use.
 

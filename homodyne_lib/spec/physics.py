@@ -205,7 +205,7 @@ def estimate_correlation_time(D0: float, alpha: float, q: float) -> float:
     Returns
     -------
     float
-        τ [s].
+        τ [s]; infinite where it is beyond the numbers.
 
     Raises
     ------
@@ -216,4 +216,7 @@ def estimate_correlation_time(D0: float, alpha: float, q: float) -> float:
         raise ValueError(f"D0 = {D0:g} Å²/s and q = {q:g} 1/Å must both be positive.")
     if not alpha > -1:
         raise ValueError(f"alpha = {alpha:g}: the decay from t = 0 is defined for alpha above -1 only.")
-    return float(((1 + alpha) / (q * q * D0)) ** (1 / (1 + alpha)))
+    try:
+        return float((1 + alpha) / (q * q * D0)) ** (1 / (1 + alpha))
+    except OverflowError:
+        return float("inf")

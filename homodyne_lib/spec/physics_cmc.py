@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from homodyne_lib.model.backend import array_namespace, as_arrays, require_untraced
+from homodyne_lib.model.backend import array_namespace, as_arrays, is_traced, require_untraced
 from homodyne_lib.model.checks import parameter_vector, require_finite, require_positive
 from homodyne_lib.model.evaluation import compute_g1_total_points, g1_total
 from homodyne_lib.model.layouts import PairLayout, frame_indices, paired_indices
@@ -94,9 +94,15 @@ def compute_g1_total_with_precomputed(
     Raises
     ------
     ValueError
-        For a wrong parameter shape or an unknown convention.
+        For a wrong parameter shape, an unknown convention, or an index that is not on the axis.
     """
     time_safe, phi = as_arrays(time_safe, phi_unique)
+    for name, index in (("idx1", idx1), ("idx2", idx2)):
+        # JAX would take the last frame in its place.
+        if not is_traced(index) and np.any((np.asarray(index) < 0) | (np.asarray(index) >= len(time_safe))):
+            raise ValueError(
+                f"{name} goes from {np.min(index)} to {np.max(index)}; the axis has {len(time_safe)} frames."
+            )
     idx1, idx2 = (array_namespace(index).asarray(index)[None, :] for index in (idx1, idx2))
     layout = PairLayout(time_safe, idx1, idx2, phi.reshape(-1, 1))
     return g1_total(parameter_vector(params), layout, wq_dt, sinc_pre, convention=shear_convention)

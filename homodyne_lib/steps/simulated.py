@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from homodyne_lib.io.bin_selection import normalise_phi
+from homodyne_lib.io.bin_selection import crossed_bins
 from homodyne_lib.io.correlations import Correlations
-from homodyne_lib.model.bins import Bins
 from homodyne_lib.model.model import Model
 from homodyne_lib.simulation import simulate_speckle_c2
 
@@ -55,14 +54,10 @@ def simulated(
     Raises
     ------
     ValueError
-        If a parameter is missing, a count is not positive, or the gap is missing.
+        If a parameter is missing, an angle is there twice, a count is not positive, or the gap is missing.
     """
     model = Model.of_truth(parameters, analysis_mode, shear_convention)
-    phi, rings = (
-        np.sort(normalise_phi(np.atleast_1d(np.array(phi, dtype=float)))),
-        np.sort(np.atleast_1d(np.asarray(q, dtype=float))),
-    )
-    bins = Bins.of(np.tile(phi, rings.size), np.repeat(rings, phi.size))
+    bins = crossed_bins(phi, q)
     c2 = simulate_speckle_c2(
         model.vector(parameters),
         bins.phi,

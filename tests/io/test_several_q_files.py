@@ -238,6 +238,8 @@ def test_bins_say_what_they_are():
     bins = Bins.of([0.0, 45.0, 0.0, 45.0], [0.01, 0.01, 0.02, 0.02])
     assert bins.in_words == "2 q × 2 angles" and bins.named(2) == "q = 0.02 1/Å, phi = 0 deg"
     assert bins.reference_q == pytest.approx(np.sqrt(0.0002))
+    many = np.linspace(0.003, 0.007, 400)
+    assert Bins.of(np.zeros(400), many).reference_q == pytest.approx(np.exp(np.mean(np.log(many))), rel=1e-12)
     one = Bins.of([0.0, 45.0], 0.01)
     assert one.in_words == "2 angles" and one.named(1) == "phi = 45 deg" and one.reference_q == 0.01
     assert bins[np.array([2, 3])].groups[0].tolist() == [0, 1]

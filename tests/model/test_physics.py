@@ -186,6 +186,10 @@ def test_correlation_time_is_where_g1_is_exp_minus_half(alpha):
         assert tau == pytest.approx(1.0 / (q * q * D0), rel=1e-12)
 
 
+def test_a_correlation_time_beyond_the_numbers_is_infinite():
+    assert physics.estimate_correlation_time(1.0, -0.99, 1e-3) == np.inf
+
+
 @pytest.mark.parametrize(("D0", "alpha", "q"), [(0.0, 0.0, 0.01), (100.0, 0.0, -0.01), (100.0, -1.0, 0.01)])
 def test_correlation_time_that_does_not_exist_is_refused(D0, alpha, q):
     with pytest.raises(ValueError, match=re.escape(f"{min(D0, q) if alpha == 0.0 else alpha:g}")):
@@ -285,6 +289,12 @@ def test_rates_are_those_of_the_reference(exponent, offset, start):
 def test_frame_zero_takes_the_rate_of_half_a_frame():
     rate = rates.calculate_diffusion_coefficient(DT * np.arange(3), 100.0, -0.5, 7.0)
     np.testing.assert_allclose(rate, 100.0 * np.array([0.5 * DT, DT, 2 * DT]) ** -0.5 + 7.0, rtol=1e-14)
+
+
+@pytest.mark.parametrize("t", [[1.0, 10.0, 100.0], [100.0, 10.0, 1.0], [0.5, 0.1]])
+def test_times_that_are_no_axis_stay(t):
+    found = rates.calculate_diffusion_coefficient(t, 100.0, -0.5, 0.0)
+    np.testing.assert_allclose(found, 100.0 * np.array(t) ** -0.5, rtol=1e-14)
 
 
 @pytest.mark.parametrize("dt", [1e-9, 1e-8, 1e-3])

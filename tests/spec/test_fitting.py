@@ -357,6 +357,20 @@ def test_likelihood_is_that_of_normal_noise(case, backend):
     assert_allclose(found, -density[~left_out].sum(), rtol=1e-12)
 
 
+def test_the_likelihood_takes_the_convention_of_its_engine(golden_case):
+    from homodyne_lib.spec.jax_backend import compute_g2_scaled
+
+    case = golden_case
+    published = np.asarray(compute_g2_scaled(case.params, *case.g2_arguments, shear_convention="published"))
+    geometry = (case.t, case.t, case.phi, case.q, case.L, case.dt)
+    engine = UnifiedHomodyneEngine(engine_of(case).analysis_mode, shear_convention="published")
+    found = engine.compute_likelihood(case.params, case.contrast, case.offset, published, 0.01, *geometry)
+    assert_allclose(found, -norm.logpdf(0.0, 0.0, 0.01) * published.size, rtol=1e-9)
+    engine = UnifiedHomodyneEngine(engine.analysis_mode, shear_convention="other")
+    with pytest.raises(ValueError, match="shear convention 'other' does not exist"):
+        engine.compute_likelihood(case.params, case.contrast, case.offset, published, 0.01, *geometry)
+
+
 def test_scaling_of_the_engine(golden_case):
     theory, data = golden_g1_squared(golden_case), golden_case.golden["data"]
     found = engine_of(golden_case).estimate_scaling_parameters(data, theory)
@@ -407,6 +421,7 @@ def test_good_inputs(sigma):
         ({"data": np.ones((4, 4))}, r"data have shape \(4, 4\); phi, t1 and t2 make it \(2, 4, 4\)"),
         ({"phi": [0.0, 45.0, 90.0]}, r"\(2, 4, 4\); phi, t1 and t2 make it \(3, 4, 4\)"),
         ({"data": np.ones((2, 0, 4)), "t1": []}, r"\(2, 0, 4\)"),
+        ({"t1": np.ones((4, 4)), "t2": np.ones((7, 7))}, r"t1 has shape \(4, 4\) and t2 \(7, 7\)"),
         ({"data": np.full((2, 4, 4), np.nan)}, "32 entries that are not finite"),
         ({"t1": [0.0, 0.1, np.nan, 0.3]}, "t1 holds values that are not finite"),
         ({"phi": [0.0, np.inf]}, "phi holds values that are not finite"),

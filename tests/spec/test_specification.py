@@ -346,6 +346,17 @@ def test_batches():
     np.testing.assert_allclose(chi2, [CHI_SQUARED, chi2_of(BATCH[1])], rtol=1e-9)
 
 
+def test_what_is_no_number_or_no_frame_is_refused_in_batches_and_shards():
+    with pytest.raises(ValueError, match="params_batch holds values that are not finite"):
+        find("jax_backend", "vectorized_g2_computation")(BATCH * np.nan, T, T, PHI, Q, GAP, CONTRAST, OFFSET, DT)
+    grid = find("physics_cmc", "precompute_shard_grid")(T, T[ROWS], T[COLUMNS], DT)
+    for beyond in (np.full_like(grid.idx2, 50), np.full_like(grid.idx2, -1)):
+        with pytest.raises(ValueError, match=f"idx2 goes from {beyond[0]} to {beyond[0]}; the axis has"):
+            find("physics_cmc", "compute_g1_total_with_precomputed")(
+                PARAMS, PHI, grid.time_safe, grid.idx1, beyond, WQ_DT, SINC
+            )
+
+
 @pytest.mark.parametrize("kind", [np.asarray, list])
 def test_shard(kind):
     grid = find("physics_cmc", "precompute_shard_grid")(T, T[ROWS], T[COLUMNS], DT)

@@ -123,10 +123,15 @@ def test_traced_matrices_of_times():
     [{"dt": 0.15}, {"t1": T + 0.05}, {"t2": T - DT, "t1": T - DT}, {"t2": T + 100 * DT}, {"dt": -DT}],
     ids=["dt of other data", "between frames", "before the record", "beyond the axis", "negative dt"],
 )
-def test_what_cannot_be_checked_is_nan(changes):
-    arguments = GOOD | changes
+@pytest.mark.parametrize("exponents", [(-0.5, -0.3), (0.0, 0.0)], ids=["ageing", "steady"])
+def test_what_cannot_be_checked_is_nan(changes, exponents):
+    """Of steady rates too, though NaN to the power of zero is one."""
+    params = GOOD["params"].copy()
+    params[[1, 4]] = exponents
+    good = GOOD | {"params": params}
+    arguments = good | changes
     with jax.debug_nans(False):
-        g2 = jax.jit(lambda t1, t2, dt: jax_backend.compute_g2_scaled(**GOOD | {"t1": t1, "t2": t2, "dt": dt}))(
+        g2 = jax.jit(lambda t1, t2, dt: jax_backend.compute_g2_scaled(**good | {"t1": t1, "t2": t2, "dt": dt}))(
             arguments["t1"], arguments["t2"], arguments["dt"]
         )
     assert np.all(np.isnan(np.asarray(g2)[:, ~np.eye(N, dtype=bool)]))

@@ -74,6 +74,33 @@ def described(folder: Path) -> None:
     (folder / "short.yaml").write_text(FLOW.replace("n_frames: 32", "n_frames: 30"), encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("plan_change", "columns", "words"),
+    [
+        (("phi: [0", "phi: [360, 0"), {}, "flow.yaml: phi must ascend within"),
+        (("D0: ", "D0: -"), {}, "flow.yaml: D0 = -"),
+        (("pixels: ", "pixels: 1 #"), {}, "pixels is 1"),
+        (None, {"wavevector_q": "0.0054,0.00545"}, "flow.yaml: "),
+        (None, {"phi_ranges": "130:140"}, "flow.yaml: no bin at q = 0.0054 1/Å has an angle in the phi_ranges"),
+    ],
+    ids=["an angle twice", "no value of the table", "one pixel", "q too close", "no angle"],
+)
+def test_a_simulation_that_cannot_be_analysed_is_the_fault_of_its_row(tmp_path, plan_change, columns, words):
+    """Before any movie is made."""
+    described(tmp_path)
+    if plan_change:
+        (tmp_path / "flow.yaml").write_text(FLOW.replace(*plan_change), encoding="utf-8")
+    row = table(tmp_path, REPEATS)["d0"] | columns
+    assert words in survey.answer(row)["fault"]
+
+
+def test_the_plan_of_a_simulation_knows_what_is_simulated_and_what_is_read_of_it(tmp_path):
+    described(tmp_path)
+    row = table(tmp_path, REPEATS)["d0"] | {"end_frame": 20, "phi_ranges": "-1:1"}
+    answer = survey.answer(row)
+    assert answer["shape"] == [4, 20] and answer["simulated"] == [6, 32]
+
+
 def test_the_plan_knows_the_bins_of_all_files(tmp_path, monkeypatch):
     described(tmp_path)
     write_rest(tmp_path / "rest.h5")

@@ -265,6 +265,16 @@ def memory_mb(libraries, copies=0):
     )
 
 
+def movie_memory_mb(libraries, copies):
+    """Room [MB] for libraries and copies of c2 of all frames that are simulated."""
+
+    def megabytes(wildcards, attempt):
+        n_bins, n_frames = FILES[wildcards.dataset].get("simulated", (0, 0))
+        return int(attempt * (libraries + copies * n_bins * n_frames**2 * 8e-6))
+
+    return megabytes
+
+
 def metric_memory_mb(libraries, copies, matrices, processes=False):
     """Room [MB] for libraries, once or in each process, copies of c2, and matrices of one angle in each thread."""
 

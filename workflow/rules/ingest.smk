@@ -46,7 +46,7 @@ rule simulate:
         "../../envs/homodyne.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(1000, copies=8),
+        mem_mb=movie_memory_mb(1000, copies=8),
         runtime=minutes(10),
     params:
         row=row_part(

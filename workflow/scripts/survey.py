@@ -20,11 +20,12 @@ from sources import stamp
 from tables import read_simulation
 from user_yaml import short
 
-from homodyne_lib.io.bin_selection import parse_phi_ranges
+from homodyne_lib.io.bin_selection import crossed_bins, parse_phi_ranges, select_bins
 from homodyne_lib.io.frame_selection import parse_bad_frames, select_frames
+from homodyne_lib.io.input_files import InputError
 from homodyne_lib.io.reader import two_time_headers
 from homodyne_lib.io.repeats import Header, require_alike
-from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors
+from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors, rings_wanted
 
 PROCESSOR, WALL = 3, 30
 """Longest time of the processor, which a file without end takes, and of the clock, which a slow disk takes, a file [s]."""
@@ -32,7 +33,7 @@ _MEMORY = 4 << 30  # [B] of address space; headers take a thousandth of it
 
 
 def survey(row: dict[str, Any]) -> dict[str, Any]:
-    """Numbers of angles and frames of a row, and what is to be noted of its file.
+    """``shape``, numbers of bins and frames of a row, and ``notes`` on its file; ``simulated`` is the shape of a movie.
 
     Raises
     ------
@@ -46,10 +47,12 @@ def survey(row: dict[str, Any]) -> dict[str, Any]:
     }
     wavevectors, paths = parse_wavevectors(row["wavevector_q"]), paths_of(row)
     if row["format"] == "speckle-sim":
-        mode = row["analysis_mode"]
-        headers = [_simulated(read_simulation(path, mode), numbers_of(wavevectors), frames) for path in paths]
+        plans = [read_simulation(path, row["analysis_mode"]) for path in paths]
+        headers = [_simulated(path, plan, row, frames) for path, plan in zip(paths, plans, strict=True)]
         require_alike([*map(Path, paths)], headers)
-        return {"shape": [sum(header.n_bins for header in headers), len(headers[0].frames)], "notes": []}
+        shape = [sum(header.n_bins for header in headers), len(headers[0].frames)]
+        n_bins = max(len(plan["phi"]) for plan in plans) * len(numbers_of(wavevectors))
+        return {"shape": shape, "notes": [], "simulated": [n_bins, max(plan["n_frames"] for plan in plans)]}
     shape, notes = two_time_headers(
         paths,
         format=row["format"],
@@ -62,14 +65,22 @@ def survey(row: dict[str, Any]) -> dict[str, Any]:
     return {"shape": list(shape), "notes": list(notes)}
 
 
-def _simulated(plan: dict[str, Any], q: list[float], frames: dict[str, Any]) -> Header:
-    """What the file of a simulation will hold."""
-    chosen = select_frames(np.arange(1, plan["n_frames"] + 1), **frames)
-    return Header(tuple(sorted(q)), len(plan["phi"]) * len(q), chosen + 1, None)
+def _simulated(path: str, plan: dict[str, Any], row: dict[str, Any], frames: dict[str, Any]) -> Header:
+    """What will be read of the file of a simulation."""
+    q, tolerance = numbers_of(parse_wavevectors(row["wavevector_q"])), row["q_tolerance"]
+    wanted = {"q_tolerance": tolerance, "phi_ranges": parse_phi_ranges(row["phi_ranges"])}
+    try:
+        bins = crossed_bins(plan["phi"], q)
+        rings = rings_wanted(q, bins.q, tolerance)
+        chosen = [select_bins(bins.q, bins.phi, wavevector_q=ring, **wanted)[0] for ring in rings]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    numbers = select_frames(np.arange(1, plan["n_frames"] + 1), **frames) + 1
+    return Header(tuple(rings), sum(map(len, chosen)), numbers, None)
 
 
 def answer(row: dict[str, Any]) -> dict[str, Any]:
-    """A row's ``shape`` and ``notes``, or its ``fault``; and the ``stamp`` of its file."""
+    """What :func:`survey` returns, or the ``fault`` of a row; and the ``stamp`` of its file."""
     try:
         found = survey(row)
     except MemoryError:

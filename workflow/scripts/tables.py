@@ -20,7 +20,7 @@ from homodyne_lib.io.frame_selection import parse_bad_frames
 from homodyne_lib.io.sample import SAMPLE_NUMBERS
 from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors
 from homodyne_lib.model.model import Model
-from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS, unit_of, unit_to_check
+from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS, check_bounds, unit_of, unit_to_check
 
 
 def _typed(text: str, kind: str | list[str] | None) -> Any:
@@ -244,12 +244,13 @@ def read_simulation(path: str, analysis_mode: str) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the file cannot be read, breaks the schema, or describes another model.
+        If the file cannot be read, breaks the schema, describes another model, or has a value outside the parameter table.
     """
     plan = read_yaml(path)
     checked(plan, "simulation", path)
     try:
         Model.of_truth(plan["parameters"], analysis_mode)
+        check_bounds(plan["parameters"])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return plan
