@@ -580,7 +580,7 @@ def test_stages_pass_a_gap_on_from_the_table_to_the_calibration(tmp_path):
     )
     fit, calibration = read_json(names["nlsq"]), read_json(names["calibration"])
     assert fit["n_points"] == 3 * 37 * 36 // 2 and fit["converged"]
-    assert calibration["counts"] == [None] * 3 and "diagonal was replaced or is empty" in calibration["note"]
+    assert calibration["counts"] is None and "diagonal was replaced or is empty" in calibration["note"]
     # D at mid-record, within four of its own errors.
     rate, error = rate_with_error(fit, calibration, 2.0)
     assert abs(rate - (2e4 * 2.0**-0.3 + 2e3)) < 4 * error

@@ -316,7 +316,7 @@ def test_shot_noise_is_read_from_residuals_where_the_diagonal_was_replaced():
     known = calibrated(problem, fit, raw)
     neighbours = np.pad(np.diagonal(c2, 1, axis1=1, axis2=2), ((0, 0), (1, 1)), mode="edge")
     blind = calibrated(problem, fit, 0.5 * (neighbours[:, 1:] + neighbours[:, :-1]))
-    assert np.all(blind.counts > 50.0)
+    assert blind.counts is None
     np.testing.assert_allclose(blind.effective_counts, 1.0, rtol=0.4)
     np.testing.assert_allclose(blind.errors[:3], known.errors[:3], rtol=0.25)
     assert "the diagonal was replaced" in blind.note
@@ -379,7 +379,7 @@ def test_a_diagonal_that_no_measurement_gives_tells_no_counts(diagonal):
     replaced = calibrated(problem, fit, 0.5 * (neighbours[:, 1:] + neighbours[:, :-1]))
     actual = calibrated(problem, fit, diagonal(np.diagonal(c2, axis1=1, axis2=2)))
     np.testing.assert_array_equal(actual.errors, replaced.errors)
-    np.testing.assert_array_equal(actual.counts, replaced.counts)
+    assert actual.counts is None is replaced.counts
     assert actual.note == replaced.note and "the diagonal was replaced" in actual.note
 
 
