@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from homodyne_lib.model.parameters import PARAMETERS, POWER_OF_Q, parameter_names
+from homodyne_lib.model.parameters import PARAMETERS, PHYSICAL
 from homodyne_lib.model.scales import interval_of, nearest_image
 
 __all__ = ["check_search"]
@@ -34,11 +34,10 @@ def check_search(
         If a bound, a start or a fixed value is outside the table's bounds, a name is unknown, all parameters are fixed, or
         there is neither a start nor a search.
     """
-    physical = [*parameter_names("combined"), POWER_OF_Q]
     for name in bounds:
         # One configuration may serve several models. Contrast and offset are linear, and have no bounds.
-        if name not in physical:
-            raise ValueError(f"bounds names {name!r}, which is no physical parameter; known are {', '.join(physical)}.")
+        if name not in PHYSICAL:
+            raise ValueError(f"bounds names {name!r}, which is no physical parameter; known are {', '.join(PHYSICAL)}.")
         interval_of(name, bounds)
     for what, values in (("fixed", fixed), ("start", start)):
         for name, value in values.items():

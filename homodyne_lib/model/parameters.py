@@ -15,6 +15,7 @@ __all__ = [
     "ANALYSIS_MODES",
     "MODEL_TYPES",
     "PARAMETERS",
+    "PHYSICAL",
     "POWER_OF_Q",
     "RATE_NAMES",
     "RATE_UNITS",
@@ -94,6 +95,9 @@ PARAMETERS: dict[str, Parameter] = {
     )
 }
 """The parameter table: each :class:`Parameter` by name, in the order of the parameter vector, scaling last."""
+
+PHYSICAL = [name for name, parameter in PARAMETERS.items() if parameter.group != "scaling"]
+"""Parameters of all models: what is not contrast or offset."""
 
 POWER_OF_Q = "q_exponent"
 """The parameter that a model of several q may have besides: the decay goes with this power of q."""

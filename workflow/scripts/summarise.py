@@ -13,7 +13,7 @@ from report_text.sentences import RATE_SYMBOLS, flow_found, sound, warnings_of
 from report_text.tables import figure_block, markdown_table
 from report_text.wording import escape, quantity
 from scipy.stats import circmean
-from tables import PHYSICAL, SAMPLE, SUMMARY, value_columns
+from tables import SAMPLE, SUMMARY, value_columns
 
 from homodyne_lib.figures import result_figures
 from homodyne_lib.figures.comparison import shrink, with_gaps
@@ -22,7 +22,7 @@ from homodyne_lib.io.files import replacing, write_text
 from homodyne_lib.io.hdf5 import open_hdf5
 from homodyne_lib.model.frames import frame_offsets
 from homodyne_lib.model.kernels import convention_in_words
-from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS
+from homodyne_lib.model.parameters import PARAMETERS, PHYSICAL, RATE_UNITS
 from homodyne_lib.model.plurals import plural
 from homodyne_lib.model.scales import nearest_image
 from homodyne_lib.results.draws import mean_and_sd

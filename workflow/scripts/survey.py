@@ -46,32 +46,33 @@ def survey(row: dict[str, Any]) -> dict[str, Any]:
         "bad_frames": parse_bad_frames(row["bad_frames"]),
     }
     wavevectors, paths = parse_wavevectors(row["wavevector_q"]), paths_of(row)
+    bins = {"q_tolerance": row["q_tolerance"], "phi_ranges": parse_phi_ranges(row["phi_ranges"])}
     if row["format"] == "speckle-sim":
         plans = [read_simulation(path, row["analysis_mode"]) for path in paths]
-        headers = [_simulated(path, plan, row, frames) for path, plan in zip(paths, plans, strict=True)]
+        q = numbers_of(wavevectors)
+        headers = [_simulated(path, plan, q, bins, frames) for path, plan in zip(paths, plans, strict=True)]
         require_alike([*map(Path, paths)], headers)
         shape = [sum(header.n_bins for header in headers), len(headers[0].frames)]
-        n_bins = max(len(plan["phi"]) for plan in plans) * len(numbers_of(wavevectors))
+        n_bins = max(len(plan["phi"]) for plan in plans) * len(q)
         return {"shape": shape, "notes": [], "simulated": [n_bins, max(plan["n_frames"] for plan in plans)]}
     shape, notes = two_time_headers(
         paths,
         format=row["format"],
         wavevector_q=wavevectors,
-        q_tolerance=row["q_tolerance"],
-        phi_ranges=parse_phi_ranges(row["phi_ranges"]),
+        **bins,
         **frames,
         dt=row["dt"],
     )
     return {"shape": list(shape), "notes": list(notes)}
 
 
-def _simulated(path: str, plan: dict[str, Any], row: dict[str, Any], frames: dict[str, Any]) -> Header:
+def _simulated(
+    path: str, plan: dict[str, Any], q: list[float], wanted: dict[str, Any], frames: dict[str, Any]
+) -> Header:
     """What will be read of the file of a simulation."""
-    q, tolerance = numbers_of(parse_wavevectors(row["wavevector_q"])), row["q_tolerance"]
-    wanted = {"q_tolerance": tolerance, "phi_ranges": parse_phi_ranges(row["phi_ranges"])}
     try:
         bins = crossed_bins(plan["phi"], q)
-        rings = rings_wanted(q, bins.q, tolerance)
+        rings = rings_wanted(q, bins.q, wanted["q_tolerance"])
         chosen = [select_bins(bins.q, bins.phi, wavevector_q=ring, **wanted)[0] for ring in rings]
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

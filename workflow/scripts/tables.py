@@ -20,7 +20,7 @@ from homodyne_lib.io.frame_selection import parse_bad_frames
 from homodyne_lib.io.sample import SAMPLE_NUMBERS
 from homodyne_lib.io.wavevectors import numbers_of, parse_wavevectors
 from homodyne_lib.model.model import Model
-from homodyne_lib.model.parameters import PARAMETERS, RATE_UNITS, check_bounds, unit_of, unit_to_check
+from homodyne_lib.model.parameters import PHYSICAL, RATE_UNITS, check_bounds, unit_of, unit_to_check
 
 
 def _typed(text: str, kind: str | list[str] | None) -> Any:
@@ -182,9 +182,6 @@ def value_columns(name: str) -> tuple[str, str]:
 
 SAMPLE = {"sample": "name"} | {f"{name} [{unit}]": field for field, (name, unit) in SAMPLE_NUMBERS.items()}
 """Columns of summary.csv with what the file states of the sample, and the field of each."""
-
-PHYSICAL = [name for name, parameter in PARAMETERS.items() if parameter.group != "scaling"]
-"""Parameters that summary.csv has; contrast and offset are many numbers, which scaling tables hold."""
 
 SUMMARY = (
     *(

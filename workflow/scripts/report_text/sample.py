@@ -7,7 +7,7 @@ import numpy as np
 from homodyne_lib.model.kernels import factors_to_other_convention
 from homodyne_lib.results.draws import mean_and_sd
 from report_text.dataset import Dataset
-from report_text.sentences import estimate, flow_found, flow_held
+from report_text.sentences import estimate, flow_found, flow_held, limit_only
 from report_text.wording import escape, plain_number, quantity
 
 __all__ = ["sample_text"]
@@ -39,14 +39,13 @@ def sample_text(results: Dataset) -> str:
 
 def _compared(results: Dataset, rate: float) -> str:
     """The rate of the rheometer [1/s] beside the fitted one."""
-    found = flow_found(results)
-    if found is None:
+    if flow_found(results) is None:
         return "The model has no flow, so that nothing is compared with the rheometer's rate."
     convention = results.fit.shear_convention
     other, factors = factors_to_other_convention(convention)
     stated = f"The rheometer's rate, {plain_number(rate, exact=True)} 1/s,"
     mean = results.average("gamma_dot")
-    if not found and not flow_held(results):
+    if limit_only(results):
         limit = float(np.quantile(mean, 0.95))
         ratios = [plain_number(rate / limit / factor, 2) for factor in factors[::-1]]
         return (

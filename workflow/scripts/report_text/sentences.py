@@ -25,6 +25,8 @@ __all__ = [
     "error_note",
     "estimate",
     "flow_found",
+    "flow_held",
+    "limit_only",
     "notes_on_estimates",
     "outcome",
     "range_95",
@@ -47,6 +49,11 @@ def flow_found(results: Dataset) -> bool | None:
 def flow_held(results: Dataset) -> bool:
     """Whether the shear rate is one that the user gave: all its parameters were held."""
     return not results.fit.is_static and {*results.free}.isdisjoint(CURVES["gamma_dot"][1])
+
+
+def limit_only(results: Dataset) -> bool:
+    """Whether the shear rate has no value, only a limit: the data need no flow, and none was held."""
+    return flow_found(results) is False and not flow_held(results)
 
 
 def estimate(draws, unit: str) -> str:

@@ -26,7 +26,7 @@ from homodyne_lib.results.sampler_reports import (
     r_hat_in_words,
 )
 from report_text.dataset import Dataset
-from report_text.sentences import RATE_SYMBOLS, estimate, flow_found, flow_held, range_95
+from report_text.sentences import RATE_SYMBOLS, estimate, limit_only, range_95
 from report_text.wording import alongside, as_given, escape, interval, plain_number, quantity
 
 __all__ = [
@@ -97,7 +97,7 @@ def rate_table(results: Dataset) -> str:
             draws = rates["draws"][:, k]
             scale = mean_and_sd(draws)
             # A rate that the data do not show has no value, only a limit.
-            shown = not (curve == "gamma_dot" and flow_found(results) is False and not flow_held(results))
+            shown = not (curve == "gamma_dot" and limit_only(results))
             value = estimate(draws, "") if shown else f"< {plain_number(np.quantile(draws, 0.95), 2)} (95 %)"
             row = [f"{RATE_SYMBOLS[curve]} at {t:g} s [{unit}]", value, range_95(draws, "") if shown else "–"]
             fits = [rates["fit"]] if rates["other"] is None else [rates["fit"], rates["other"]]
